@@ -1,0 +1,43 @@
+// Package projections keeps the read models: it follows the log and folds events into tables that queries read.
+//
+// Every projection is independent: it has its own checkpoint, its own speed, its own failures, and can be rebuilt
+// alone. A batch of events and the checkpoint move in one transaction, so an event counts once however often it is
+// delivered. The package never writes to the log.
+package projections
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/eventstore"
+)
+
+// Event is an event as a projection sees it, with its metadata decoded.
+type Event struct {
+	eventstore.Event
+	Meta eventstore.Meta
+}
+
+// Projection folds events into one read model. Package projectiontest holds every one of them to this contract:
+// folding the log in any batches, from any prefix, gives the same rows to the byte.
+type Projection interface {
+	// Name is the key of the checkpoint and the first part of the schema's name, such as "order_list".
+	Name() string
+	// Version grows when tables or fold change; a new one is built beside the old, and flipped to when it is whole.
+	Version() int
+	// Types are the event types that it wants; the checkpoint moves past the others.
+	Types() []string
+	// Schema is the SQL that makes its tables. Names are unqualified: every version has a schema of its own,
+	// "<name>_v<version>", and the search path is set to it before Schema, Apply and queries run.
+	Schema() string
+	// Tables are the tables that readers see, as views in the schema readmodel.
+	Tables() []string
+	// Key names what has to stay in order: when an event cannot be applied, the later ones of its key are parked
+	// behind it, and all other keys flow on.
+	Key(e *Event) string
+	// Apply folds a batch of wanted events, in order, in the transaction that also moves the checkpoint. It depends
+	// on nothing but the events and its own tables: no clock, no randomness, no other read model. It folds in
+	// memory what it can and writes with one multi-row statement for each table.
+	Apply(ctx context.Context, tx pgx.Tx, events []Event) error
+}
