@@ -100,7 +100,7 @@ func NewConsumer(cfg ConsumerConfig) (*Consumer, error) {
 // stream for a while gives ctx a deadline and reads the log meanwhile. The error is
 //
 //   - [*GapError]: the stream does not have these events. Read them from the log. If the log has them, call Next
-//     again: it goes on behind the gap. If the log does not have them all, [Consumer.Seek] to where the log ends.
+//     again: it goes on behind the gap. If the log does not have them all, [Consumer.Resume] to where the log ends.
 //   - [*EpochError]: the log was restored. The consumer stays where it is and returns the same again.
 //   - the cause of ctx, if it ended. Nothing is lost; call Next again.
 //   - [ErrClosed] after Close.
@@ -148,7 +148,7 @@ func (c *Consumer) Events(ctx context.Context) iter.Seq2[eventstore.Event, error
 				if !yield(batch[i], nil) {
 					// What was taken but not yielded is delivered again.
 					if rest := batch[i].Position + 1; rest < c.next {
-						c.Seek(rest)
+						c.Resume(rest)
 					}
 					return
 				}
@@ -161,8 +161,8 @@ func (c *Consumer) Events(ctx context.Context) iter.Seq2[eventstore.Event, error
 // gap that was reported last.
 func (c *Consumer) Position() int64 { return c.next }
 
-// Seek makes the event at position from the next one, whatever was read before.
-func (c *Consumer) Seek(from int64) {
+// Resume makes the event at position from the next one, whatever was read before.
+func (c *Consumer) Resume(from int64) {
 	c.drop()
 	c.pending = nil
 	c.next = max(from, 1)
@@ -179,7 +179,7 @@ func (c *Consumer) Close() {
 // report returns err to the caller, and moves the consumer behind a gap that the caller knows of from then on.
 func (c *Consumer) report(err error) error {
 	if gap, ok := errors.AsType[*GapError](err); ok {
-		c.Seek(gap.To + 1)
+		c.Resume(gap.To + 1)
 	}
 	return err
 }
@@ -296,7 +296,7 @@ func (c *Consumer) checkStream(ctx context.Context, sub *subscription, items []i
 		info, err = sub.stream.Info(ctx, jetstream.WithDeletedDetails(true))
 	}
 	if err != nil {
-		c.drop() // nothing was returned yet, so nothing is lost
+		c.drop()        // nothing was returned yet, so nothing is lost
 		return nil, nil //nolint:nilerr // the next subscription meets the same error, and waits
 	}
 	if first := firstPosition(info); first > c.next {
