@@ -1,0 +1,94 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// Marshal returns the canonical msgpack form of v: maps with the fields in the order of the struct, integers and
+// strings in their shortest form. Equal values give equal bytes, so maps in v may only be of the kinds whose keys are
+// sorted here (string to string).
+func Marshal(v any) ([]byte, error) {
+	var w buffer
+	enc := msgpack.GetEncoder()
+	defer msgpack.PutEncoder(enc)
+	enc.Reset(&w)
+	enc.UseCompactInts(true)
+	enc.SetSortMapKeys(true)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	return w, nil
+}
+
+// Unmarshal reads data, which must be exactly one well-formed msgpack value, into v. Unknown fields are passed over.
+// Truncated input, anything after the value, text that is not UTF-8 and lengths that the input cannot hold are errors; no
+// input makes it panic or take memory out of proportion.
+func Unmarshal(data []byte, v any) error {
+	if err := Check(data); err != nil {
+		return err
+	}
+	dec := msgpack.GetDecoder()
+	defer msgpack.PutDecoder(dec)
+	dec.Reset(&reader{data: data})
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	return nil
+}
+
+// EncodeMsgpack implements msgpack.CustomEncoder with the envelope described at [Personal].
+func (p Personal) EncodeMsgpack(enc *msgpack.Encoder) error {
+	if p.alg == "" {
+		return errors.Join(enc.EncodeMapLen(2), enc.EncodeString("alg"), enc.EncodeString(algNone),
+			enc.EncodeString("text"), enc.EncodeString(p.text))
+	}
+	return errors.Join(enc.EncodeMapLen(3), enc.EncodeString("alg"), enc.EncodeString(p.alg),
+		enc.EncodeString("key"), enc.EncodeString(p.key), enc.EncodeString("data"), enc.EncodeBytes([]byte(p.text)))
+}
+
+// DecodeMsgpack implements msgpack.CustomDecoder. An algorithm that is not known here stays sealed.
+func (p *Personal) DecodeMsgpack(dec *msgpack.Decoder) error {
+	n, err := dec.DecodeMapLen()
+	if err != nil {
+		return err
+	}
+	var alg, key, text, data string
+	for range n {
+		name, err := dec.DecodeString()
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "alg":
+			alg, err = dec.DecodeString()
+		case "key":
+			key, err = dec.DecodeString()
+		case "text":
+			text, err = dec.DecodeString()
+		case "data":
+			data, err = dec.DecodeString()
+		default:
+			err = dec.Skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return p.fromEnvelope(alg, key, text, data)
+}
+
+// fromEnvelope sets p from the fields of a stored envelope.
+func (p *Personal) fromEnvelope(alg, key, text, data string) error {
+	switch alg {
+	case "":
+		return errors.New("personal value without alg")
+	case algNone:
+		*p = Personal{text: text}
+	default:
+		*p = Personal{text: data, alg: alg, key: key}
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+// Package order is the order aggregate: the agreement with the customer. It protects the quantities of its lines, the totals
+// that must add up, cancellations, and the holds that stop things from happening.
+//
+//	            Confirm
+//	 Place        ┌──────────► Confirmed ──────────────► Completed
+//	   │          │             │  │  ▲                    (later)
+//	   ▼          │      Cancel │  │  │ declined (later)
+//	Pending ──────┤        (all)│  ▼  │
+//	   │          │             │ Cancelling
+//	   │          ├─────────────┴──┴─────────────────────► Cancelled
+//	   │          │ Cancel (all)
+//	   │          ├─ Reject ─────────────────────────────► Rejected
+//	   │          └─ Expire ─────────────────────────────► Expired
+//	   └─ Cancel (some lines): stays where it is; so do holds, notes and tags
+//
+// Rejected, Expired and Cancelled are final: nobody un-cancels an order, a new one is placed. While nothing is paid or
+// picked a cancellation completes at once, in one decision; Cancelling is for orders where others have to let go first.
+//
+// Every line has a ledger of units: open = ordered − cancelled − assigned − shipped, never below zero.
+//
+// The package does not price, tax, take money or reserve stock: it takes the result of pricing and checks that it adds
+// up, and it records what the others have done. It is pure: time and ids come in with the command.
+package order
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"waybill/domain"
+	"waybill/domain/money"
+)
+
+// ID names an order: a UUIDv7 in its text form.
+type ID string
+
+// streamPrefix begins the name of every stream of an order.
+const streamPrefix = "order-"
+
+// Stream returns the name of the stream of order id.
+func Stream(id ID) string { return streamPrefix + string(id) }
+
+// ParseStream returns the order whose stream is named; ok is false for a stream of something else.
+func ParseStream(stream string) (id ID, ok bool) {
+	rest, ok := strings.CutPrefix(stream, streamPrefix)
+	if !ok || rest == "" {
+		return "", false
+	}
+	return ID(rest), true
+}
+
+// Lifecycle is where an order stands as an agreement. What was paid and what was shipped are statuses of their own.
+type Lifecycle uint8
+
+// The lifecycle of an order. The zero Lifecycle is an order that nobody placed.
+const (
+	LifecycleNone       Lifecycle = iota
+	LifecyclePending              // placed; stock and money are being secured
+	LifecycleConfirmed            // the seller has accepted it
+	LifecycleCompleted            // all is delivered and settled
+	LifecycleRejected             // the seller could not accept it
+	LifecycleExpired              // its time ran out before it was confirmed
+	LifecycleCancelling           // a cancellation waits for others to let go
+	LifecycleCancelled            // cancelled as a whole
+)
+
+// String returns the stable snake_case name of l: "none", "pending", "confirmed", …
+func (l Lifecycle) String() string {
+	switch l {
+	case LifecycleNone:
+		return "none"
+	case LifecyclePending:
+		return "pending"
+	case LifecycleConfirmed:
+		return "confirmed"
+	case LifecycleCompleted:
+		return "completed"
+	case LifecycleRejected:
+		return "rejected"
+	case LifecycleExpired:
+		return "expired"
+	case LifecycleCancelling:
+		return "cancelling"
+	case LifecycleCancelled:
+		return "cancelled"
+	}
+	return "lifecycle(" + strconv.Itoa(int(l)) + ")"
+}
+
+// MarshalJSON writes the name of l.
+func (l Lifecycle) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, l.String()), nil }
+
+// Lifecycles returns all lifecycles that an order can be in, from pending on.
+func Lifecycles() []Lifecycle {
+	return []Lifecycle{
+		LifecyclePending, LifecycleConfirmed, LifecycleCompleted, LifecycleRejected, LifecycleExpired,
+		LifecycleCancelling, LifecycleCancelled,
+	}
+}
+
+// PaymentStatus is what is known about the money of an order. It is derived, never set.
+type PaymentStatus string
+
+// The payment statuses. Payments are not recorded on orders yet, so there is one.
+const PaymentNotPaid PaymentStatus = "not_paid"
+
+// FulfilmentStatus is what is known about the goods of an order. It is derived, never set.
+type FulfilmentStatus string
+
+// The fulfilment statuses, in order of precedence.
+const (
+	FulfilmentOnHold      FulfilmentStatus = "on_hold"     // a hold blocks shipping
+	FulfilmentCancelled   FulfilmentStatus = "cancelled"   // nothing is left to ship and nothing was
+	FulfilmentUnfulfilled FulfilmentStatus = "unfulfilled" // there are units to ship
+)
+
+// Order is the state folded from the events of one order. Its zero value is an order nobody placed. It belongs to
+// whoever folds; what [Place] brought in (Details, and the Line of each entry of Lines) is shared with the event and is never changed.
+type Order struct {
+	ID            ID                    `msgpack:"id"`
+	Lifecycle     Lifecycle             `msgpack:"lifecycle"`
+	Details       Details               `msgpack:"details"`       // as placed
+	Lines         []LineState           `msgpack:"lines"`         // in the order in which they were placed
+	Credited      money.Money           `msgpack:"credited"`      // given back by cancellations: at most the grand total
+	Holds         []Hold                `msgpack:"holds"`         // all ever placed, in order
+	Cancellations []CancellationSummary `msgpack:"cancellations"` // all that were carried out, in order
+	Notes         []Note                `msgpack:"notes"`         // in order
+	Tags          []string              `msgpack:"tags"`          // sorted
+	Rejection     *Rejection            `msgpack:"rejection"`     // why it was rejected, nil if it was not
+	PlacedAt      domain.Time           `msgpack:"placed_at"`     // when the customer placed it
+	ConfirmedAt   domain.Time           `msgpack:"confirmed_at"`  // zero until then
+	ClosedAt      domain.Time           `msgpack:"closed_at"`     // when it became rejected, expired or cancelled
+	UpdatedAt     domain.Time           `msgpack:"updated_at"`    // time of the last event
+}
+
+// LineState is a line and the ledger of its units.
+type LineState struct {
+	Line      Line        `msgpack:"line"`      // as placed
+	Cancelled int64       `msgpack:"cancelled"` // units given up by a cancellation
+	Assigned  int64       `msgpack:"assigned"`  // units that a fulfilment holds
+	Shipped   int64       `msgpack:"shipped"`   // units on their way or delivered
+	Delivered int64       `msgpack:"delivered"` // units of Shipped that have arrived
+	Credited  money.Money `msgpack:"credited"`  // given back for the cancelled units
+}
+
+// Ordered returns how many units were ordered.
+func (l *LineState) Ordered() int64 { return l.Line.Quantity }
+
+// Open returns how many units nobody has claimed yet: ordered − cancelled − assigned − shipped.
+func (l *LineState) Open() int64 { return l.Line.Quantity - l.Cancelled - l.Assigned - l.Shipped }
+
+// Line returns the line with that id; ok is false if the order has none.
+func (o *Order) Line(id string) (line *LineState, ok bool) {
+	i := o.lineIndex(id)
+	if i < 0 {
+		return nil, false
+	}
+	return &o.Lines[i], true
+}
+
+func (o *Order) lineIndex(id string) int {
+	return slices.IndexFunc(o.Lines, func(l LineState) bool { return l.Line.ID == id })
+}
+
+// Due returns what the order costs after cancellations: the grand total less what was credited.
+func (o *Order) Due() money.Money {
+	return money.New(o.Details.Totals.Grand.Minor-o.Credited.Minor, o.Details.Currency)
+}
+
+// PaymentStatus derives the payment status.
+func (o *Order) PaymentStatus() PaymentStatus { return PaymentNotPaid }
+
+// FulfilmentStatus derives the fulfilment status as of now: a hold counts until it is released or runs out.
+func (o *Order) FulfilmentStatus(now domain.Time) FulfilmentStatus {
+	switch o.Lifecycle {
+	case LifecycleCancelled, LifecycleRejected, LifecycleExpired:
+		return FulfilmentCancelled
+	case LifecycleNone, LifecyclePending, LifecycleConfirmed, LifecycleCompleted, LifecycleCancelling:
+	}
+	if len(o.Blocking(VerbShip, now)) > 0 {
+		return FulfilmentOnHold
+	}
+	return FulfilmentUnfulfilled
+}
+
+// Event is something that happened to an order.
+//
+//sumtype:decl
+type Event interface {
+	// EventType returns the stored name, never renamed and never reused.
+	EventType() string
+	// SchemaVersion returns the number of the stored form that [Encode] writes.
+	SchemaVersion() int16
+	// apply folds the event into o, which it owns. It seals the set.
+	apply(o *Order)
+}
+
+// Command is a request to change an order.
+//
+//sumtype:decl
+type Command interface {
+	// OrderID returns the order that is asked to change.
+	OrderID() ID
+	// CommandType returns the stable name of the command, such as "order.place".
+	CommandType() string
+	// decide returns what the command causes on o, and changes nothing. No events and no error: already done.
+	decide(o *Order) ([]Event, error)
+}
+
+// Evolve folds e into o.
+func Evolve(o *Order, e Event) { e.apply(o) }
+
+// Decide says which events c causes on o. It changes nothing. The error is a [domain.Refusal] or a fault of the program;
+// no events and no error mean that what was asked for already holds.
+func Decide(o *Order, c Command) ([]Event, error) { return c.decide(o) }
+
+// The names of the commands.
+const (
+	CommandPlace       = "order.place"
+	CommandConfirm     = "order.confirm"
+	CommandReject      = "order.reject"
+	CommandExpire      = "order.expire"
+	CommandPlaceHold   = "order.place_hold"
+	CommandReleaseHold = "order.release_hold"
+	CommandCancel      = "order.cancel"
+	CommandAddNote     = "order.add_note"
+	CommandTag         = "order.tag"
+	CommandUntag       = "order.untag"
+)
+
+// Allowed returns the names of the commands that the lifecycle of o, its open units and its holds allow, in a fixed
+// order. It has no clock, so a hold counts until it is released, whether or not it has run out. A command may still be
+// refused for what it carries.
+func Allowed(o *Order) []string {
+	if o.Lifecycle == LifecycleNone {
+		return []string{CommandPlace}
+	}
+	var names []string
+	if o.Lifecycle == LifecyclePending {
+		if !o.held(VerbConfirm) {
+			names = append(names, CommandConfirm)
+		}
+		names = append(names, CommandReject, CommandExpire)
+	}
+	if o.mayHold() {
+		names = append(names, CommandPlaceHold)
+	}
+	if slices.ContainsFunc(o.Holds, func(h Hold) bool { return h.ReleasedAt.IsZero() }) {
+		names = append(names, CommandReleaseHold)
+	}
+	if o.mayCancel() && !o.held(VerbCancel) && slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Open() > 0 }) {
+		names = append(names, CommandCancel)
+	}
+	names = append(names, CommandAddNote, CommandTag)
+	if len(o.Tags) > 0 {
+		names = append(names, CommandUntag)
+	}
+	return names
+}
+
+// transition refuses c because of where o stands.
+func transition(o *Order, c Command) error {
+	if o.Lifecycle == LifecycleNone {
+		return NotFound{OrderID: c.OrderID()}
+	}
+	return InvalidTransition{Command: c.CommandType(), Lifecycle: o.Lifecycle, Allowed: Allowed(o)}
+}

@@ -1,0 +1,141 @@
+// Package stock is the stock of one SKU at one location: how many units are there, and who has a claim on them.
+// It protects one promise: units are never sold twice.
+//
+// A reservation goes one way, and each of its units ends exactly once:
+//
+//	Reserve            Confirm
+//	   │   ┌──────────────────────────► Confirmed ──► Allocated ──► Issued
+//	   ▼   │                              │            (later issues)
+//	  Held ┤ Release (some units or all)  │ Release (some units or all)
+//	   │   ├──────────────────────────► Released ◄┘
+//	   │   │ expires_at has passed
+//	   └───┴──────────────────────────► Expired
+//
+// The arithmetic, all in units:
+//
+//	on_hand  = received + adjusted + corrections by counts     what lies there
+//	free     = on_hand − safety − reserved                     never negative, except by a fact (see below)
+//	available = max(0, free − backordered)                     what a new reservation may take
+//
+// reserved are the units of open reservations that are covered by what lies there, backordered those that wait for a
+// receipt. Stock that comes in belongs to the waiting units first: it raises free, but not available, until all of them are
+// covered. Handing it to single reservations (oldest confirmation first) is not done here yet.
+//
+// A physical fact is always recorded. When an adjustment or a count says that less is there than was promised, free goes
+// negative and an [OversoldDetected] follows; nothing is refused and nothing is taken away from anybody here.
+//
+// Expiry is lazily true: a Held reservation past its time has no claim, even if nobody has swept it. The fold has no clock,
+// so the decision does it: a command that needs units first expires lapsed reservations, by events of the same commit, the
+// earliest first, as many as it needs and otherwise up to [ExpiryBatch] as housekeeping. So at every prefix of the log,
+// without any clock, reserved never exceeds what there is by a command. Deciding and applying cost what the command
+// names, plus what it expires, whatever number of reservations is open.
+package stock
+
+import (
+	"strconv"
+	"strings"
+
+	"waybill/domain"
+)
+
+// Limits of one item.
+const (
+	MaxQuantity     = 1_000_000_000_000 // units of one movement, of what is on hand, and of what is claimed
+	MaxReservations = 1_000             // reservations named by one command
+	ExpiryBatch     = 256               // lapsed reservations that a decision expires without needing their units
+	ClosedMemory    = 4_096             // closed reservations that are remembered
+	MovementMemory  = 1_024             // movement ids that are remembered
+)
+
+// streamPrefix begins the name of every stream of an item.
+const streamPrefix = "stock-"
+
+// Stream returns the name of the stream of sku at location.
+func Stream(sku, location string) string { return streamPrefix + sku + "@" + location }
+
+// ParseStream returns the SKU and location whose stream is named; ok is false for a stream of something else.
+func ParseStream(stream string) (sku, location string, ok bool) {
+	rest, ok := strings.CutPrefix(stream, streamPrefix)
+	if !ok {
+		return "", "", false
+	}
+	sku, location, ok = strings.Cut(rest, "@")
+	if !ok || sku == "" || location == "" {
+		return "", "", false
+	}
+	return sku, location, true
+}
+
+// ReservationID returns the id of the attempt-th reservation for a line of an order, counted from 1. An id is used
+// once: after an expired reservation comes the next attempt.
+func ReservationID(orderID, lineID string, attempt int) string {
+	return orderID + ":" + lineID + ":" + strconv.Itoa(attempt)
+}
+
+// Event is something that happened to an item.
+//
+//sumtype:decl
+type Event interface {
+	// EventType returns the stored name, never renamed and never reused.
+	EventType() string
+	// SchemaVersion returns the number of the stored form that [Encode] writes.
+	SchemaVersion() int16
+	// Order returns the id of the order that the event belongs to, "" if it belongs to the item alone.
+	Order() string
+	// apply folds the event into i, which it owns. It seals the set.
+	apply(i *Item)
+}
+
+// Command is a request to change an item.
+//
+//sumtype:decl
+type Command interface {
+	// ItemKey returns the item that is asked to change.
+	ItemKey() Key
+	// CommandType returns the stable name of the command, such as "stock.reserve".
+	CommandType() string
+	// decide returns what the command causes on i, and changes nothing. No events and no error: already done.
+	decide(i *Item) ([]Event, error)
+}
+
+// Key names an item: one SKU at one location. Commands embed it.
+type Key struct {
+	SKU      string
+	Location string
+}
+
+// ItemKey implements part of [Command].
+func (k Key) ItemKey() Key { return k }
+
+// Stream returns the name of the item's stream.
+func (k Key) Stream() string { return Stream(k.SKU, k.Location) }
+
+// Evolve folds e into i.
+func Evolve(i *Item, e Event) { e.apply(i) }
+
+// Decide says which events c causes on i. It changes nothing. The error is a [domain.Refusal] or a fault of the program;
+// no events and no error mean that what was asked for already holds.
+func Decide(i *Item, c Command) ([]Event, error) {
+	k := c.ItemKey()
+	if err := domain.CheckSKU("sku", k.SKU); err != nil {
+		return nil, err
+	}
+	if err := domain.CheckLocation("location", k.Location); err != nil {
+		return nil, err
+	}
+	return c.decide(i)
+}
+
+// The names of the commands.
+const (
+	CommandReceive            = "stock.receive"
+	CommandAdjust             = "stock.adjust"
+	CommandCount              = "stock.count"
+	CommandReserve            = "stock.reserve"
+	CommandExtend             = "stock.extend"
+	CommandConfirm            = "stock.confirm"
+	CommandRelease            = "stock.release"
+	CommandExpire             = "stock.expire"
+	CommandSetBackorderPolicy = "stock.set_backorder_policy"
+	CommandSetSafetyStock     = "stock.set_safety_stock"
+)
