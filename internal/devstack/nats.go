@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -62,6 +64,9 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if err := portFree(cfg); err != nil {
+		return nil, err
+	}
 	s, err := server.NewServer(&server.Options{
 		ServerName:            cmp.Or(cfg.Name, "waybill-dev"),
 		Host:                  cmp.Or(cfg.Host, "127.0.0.1"),
@@ -86,8 +91,7 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 	if !s.ReadyForConnections(natsReady) {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("start nats on %s:%d with its data in %s: not ready after %s (is the port taken?)",
-			cmp.Or(cfg.Host, "127.0.0.1"), cfg.Port, cfg.Dir, natsReady)
+		return nil, fmt.Errorf("start nats with its data in %s: not ready after %s", cfg.Dir, natsReady)
 	}
 	if !s.JetStreamEnabled() {
 		s.Shutdown()
@@ -95,6 +99,19 @@ func StartNATS(cfg NATSConfig) (*NATS, error) {
 		return nil, fmt.Errorf("start nats with its data in %s: jetstream did not come up", cfg.Dir)
 	}
 	return &NATS{server: s, listen: cfg.Port != 0}, nil
+}
+
+// portFree finds out at once what the server itself would only say by never becoming ready.
+func portFree(cfg NATSConfig) error {
+	if cfg.Port <= 0 {
+		return nil
+	}
+	addr := net.JoinHostPort(cmp.Or(cfg.Host, "127.0.0.1"), strconv.Itoa(cfg.Port))
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("start nats: %w", err) // "listen tcp 127.0.0.1:4222: bind: address already in use"
+	}
+	return l.Close()
 }
 
 // Connect opens a connection inside the process, without a socket. The caller closes it.

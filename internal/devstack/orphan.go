@@ -24,7 +24,7 @@ func (h home) endOrphan(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if !isPostmaster(pid, h.data()) {
+	if !isServer(pid, h.data()) {
 		if !alive(pid) {
 			return nil // Postgres itself takes over from a file whose process is gone
 		}
@@ -40,7 +40,7 @@ func (h home) endOrphan(ctx context.Context, log *slog.Logger) error {
 		}
 		until := time.Now().Add(quitGrace)
 		for time.Now().Before(until) {
-			if !isPostmaster(pid, h.data()) {
+			if !isServer(pid, h.data()) {
 				return nil
 			}
 			if err := pause(ctx, readyPoll); err != nil {

@@ -141,10 +141,11 @@ func (p *Postgres) start(ctx context.Context, cfg PostgresConfig) error {
 	for {
 		err = p.launch(ctx, cfg)
 		// The backends of a postmaster that was killed see its death at their next wait, and until then hold its
-		// shared memory: Postgres rightly refuses to start beside them.
+		// shared memory: Postgres rightly refuses to start beside them. Ours is the lock, so nobody needs them.
 		if err == nil || !strings.Contains(err.Error(), "still in use") || time.Now().After(deadline) {
 			return err
 		}
+		endStrays(p.home.data())
 		if err := pause(ctx, 10*readyPoll); err != nil {
 			return err
 		}

@@ -13,9 +13,9 @@ import (
 // fast: it needs no checkpoint, and the next start recovers everything that was committed.
 func dieWithParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = signalImmediate }
 
-// isPostmaster reports whether the process is the Postgres of this data folder, and not one that got its number
-// later: a postmaster works in its data folder.
-func isPostmaster(pid int, dataDir string) bool {
+// isServer reports whether the process is a Postgres of this data folder, and not one that got its number later: a
+// postmaster and its backends work in their data folder.
+func isServer(pid int, dataDir string) bool {
 	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 	if err != nil {
 		return false
@@ -45,4 +45,19 @@ func children(pid int) []int {
 		}
 	}
 	return kids
+}
+
+// endStrays kills the processes that still work in a data folder whose postmaster is dead: a busy backend does not
+// look whether its postmaster lives, and until it is gone no other server may start there.
+func endStrays(dataDir string) {
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		return
+	}
+	for _, link := range links {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		if err == nil && isServer(pid, dataDir) {
+			_ = signal(pid, signalKill) // an error means that it is gone already
+		}
+	}
 }

@@ -21,8 +21,9 @@ func (account) attributes() *syscall.SysProcAttr { return nil }
 func lockDir(string) (*os.File, error)           { return nil, errUnsupported }
 func signal(int, signalNumber) error             { return errUnsupported }
 func alive(int) bool                             { return false }
-func isPostmaster(int, string) bool              { return false }
+func isServer(int, string) bool                  { return false }
 func children(int) []int                         { return nil }
+func endStrays(string)                           {}
 
 type signalNumber = syscall.Signal
 
