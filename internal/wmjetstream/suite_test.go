@@ -60,7 +60,7 @@ func startBroker(t *testing.T) *broker {
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
 	}}
 	b.start(t)
-	t.Cleanup(func() { b.server.Shutdown(); b.server.WaitForShutdown() })
+	t.Cleanup(func() { s := b.current(); s.Shutdown(); s.WaitForShutdown() })
 	_, err := b.connect(t).CreateStream(t.Context(), jetstream.StreamConfig{Name: "WM", Subjects: []string{"wm.>"}})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,9 @@ func startBroker(t *testing.T) *broker {
 
 func (b *broker) start(t *testing.T) {
 	t.Helper()
+	b.mu.Lock()
 	options := b.options
+	b.mu.Unlock()
 	s, err := server.NewServer(&options)
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +85,16 @@ func (b *broker) start(t *testing.T) {
 	if !ok {
 		t.Fatalf("broker listens on %v", s.Addr())
 	}
-	b.server, b.options.Port = s, address.Port // the same port after a restart
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.server = s
+	b.options.Port = address.Port // the same one after a restart
+}
+
+func (b *broker) current() *server.Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.server
 }
 
 // serveRestarts restarts the broker whenever somebody connects, and answers when it is back.
@@ -102,11 +113,10 @@ func (b *broker) serveRestarts(t *testing.T) {
 			if err != nil {
 				return
 			}
-			b.mu.Lock()
-			b.server.Shutdown()
-			b.server.WaitForShutdown()
+			s := b.current()
+			s.Shutdown()
+			s.WaitForShutdown()
 			b.start(t)
-			b.mu.Unlock()
 			fmt.Fprintln(c, "back")
 			_ = c.Close()
 		}
@@ -129,7 +139,10 @@ func askForRestart(address string) int {
 
 func (b *broker) connect(t *testing.T) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(fmt.Sprintf("nats://127.0.0.1:%d", b.options.Port), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	b.mu.Lock()
+	url := fmt.Sprintf("nats://127.0.0.1:%d", b.options.Port)
+	b.mu.Unlock()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,13 +172,11 @@ func (b *broker) pubSub(t *testing.T, group string) (message.Publisher, message.
 func TestRestartCommand(t *testing.T) {
 	b := startBroker(t)
 	b.serveRestarts(t)
-	before := b.server
+	before := b.current()
 	if out, err := exec.CommandContext(t.Context(), os.Args[0], "restart").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.server == before {
+	if b.current() == before {
 		t.Fatal("broker was not restarted")
 	}
 }
