@@ -1,0 +1,173 @@
+package stocklevels
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/domain"
+	"waybill/projections/keyset"
+)
+
+const levelColumns = `sku, location, on_hand, unavailable, held, confirmed, backordered, available,
+	backorder_limit, oversold, updated_at, version, position`
+
+const reservationColumns = `reservation_id, sku, location, order_id, state, quantity, backordered,
+	expires_at, reserved_at, updated_at, position, seq`
+
+// List returns one page of stock levels.
+func List(ctx context.Context, db keyset.Querier, f Filter) (Page, error) {
+	sql, args, scope, limit, err := f.query()
+	if err != nil {
+		return Page{}, fmt.Errorf("list stock: %w", err)
+	}
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return Page{}, fmt.Errorf("list stock: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanLevel)
+	if err != nil {
+		return Page{}, fmt.Errorf("list stock: %w", err)
+	}
+	return keyset.Cut(list, limit, func(l *Level) string {
+		return scope.Encode(keyset.Text(l.SKU), keyset.Text(l.Location))
+	}), nil
+}
+
+// Get returns the level of a SKU at a location; without one, the error matches [keyset.ErrNotFound].
+func Get(ctx context.Context, db keyset.Querier, sku, location string) (Level, error) {
+	rows, err := db.Query(ctx, "SELECT "+levelColumns+" FROM readmodel.stock_levels WHERE sku = $1 AND location = $2", sku, location)
+	if err != nil {
+		return Level{}, fmt.Errorf("read stock of %s at %s: %w", sku, location, err)
+	}
+	l, err := pgx.CollectExactlyOneRow(rows, scanLevel)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = keyset.ErrNotFound
+	}
+	if err != nil {
+		return Level{}, fmt.Errorf("read stock of %s at %s: %w", sku, location, err)
+	}
+	return l, nil
+}
+
+// Reservations returns one page of the reservations of an order or of a SKU.
+func Reservations(ctx context.Context, db keyset.Querier, f ReservationFilter) (ReservationPage, error) {
+	sql, args, scope, limit, err := f.query()
+	if err != nil {
+		return ReservationPage{}, fmt.Errorf("list reservations: %w", err)
+	}
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return ReservationPage{}, fmt.Errorf("list reservations: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanReservation)
+	if err != nil {
+		return ReservationPage{}, fmt.Errorf("list reservations: %w", err)
+	}
+	return keyset.Cut(list, limit, func(r *Reservation) string { return scope.Encode(keyset.Int(r.seq)) }), nil
+}
+
+func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {
+	f.Locations = slices.Compact(slices.Sorted(slices.Values(f.Locations)))
+	if err = checkNames(append([]string{f.SKUPrefix}, f.Locations...)...); err != nil {
+		return "", nil, scope, 0, err
+	}
+	if limit, err = keyset.Limit(f.Limit); err != nil {
+		return "", nil, scope, 0, err
+	}
+	if scope, err = keyset.NewScope("stock", &f); err != nil {
+		return "", nil, scope, 0, err
+	}
+	var w keyset.Where
+	if f.SKUPrefix != "" {
+		w.Add("sku >= ? AND sku < ?", f.SKUPrefix, keyset.PrefixEnd(f.SKUPrefix))
+	}
+	if len(f.Locations) > 0 {
+		w.Add("location = ANY (?)", f.Locations)
+	}
+	if f.AvailableBelow != nil {
+		w.Add("available < ?", *f.AvailableBelow)
+	}
+	if f.Oversold != nil {
+		w.Add("oversold = ?", *f.Oversold)
+	}
+	if f.Backordered != nil {
+		w.Add("(backordered > 0) = ?", *f.Backordered)
+	}
+	if f.Cursor != "" {
+		keys, err := scope.Decode(f.Cursor, keyset.Text(""), keyset.Text(""))
+		if err != nil {
+			return "", nil, scope, 0, err
+		}
+		w.Add("(sku, location) > (?, ?)", keys[0].Text(), keys[1].Text())
+	}
+	place := w.Arg(limit + 1)
+	return "SELECT " + levelColumns + " FROM readmodel.stock_levels" + w.String() + " ORDER BY sku, location LIMIT " + place, w.Args(), scope, limit, nil
+}
+
+func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {
+	if f.OrderID == "" && f.SKU == "" {
+		return "", nil, scope, 0, &keyset.FilterError{Field: "order_id", Reason: "or sku is needed"}
+	}
+	if err = checkNames(f.OrderID, f.SKU, f.Location); err != nil {
+		return "", nil, scope, 0, err
+	}
+	if limit, err = keyset.Limit(f.Limit); err != nil {
+		return "", nil, scope, 0, err
+	}
+	if scope, err = keyset.NewScope("reservations", &f); err != nil {
+		return "", nil, scope, 0, err
+	}
+	var w keyset.Where
+	if f.OrderID != "" {
+		w.Add("order_id = ?", f.OrderID)
+	}
+	if f.SKU != "" {
+		w.Add("sku = ?", f.SKU)
+	}
+	if f.Location != "" {
+		w.Add("location = ?", f.Location)
+	}
+	if !f.Ended {
+		w.Add("open")
+	}
+	if f.Cursor != "" {
+		keys, err := scope.Decode(f.Cursor, keyset.Int(0))
+		if err != nil {
+			return "", nil, scope, 0, err
+		}
+		w.Add("seq > ?", keys[0].Int())
+	}
+	place := w.Arg(limit + 1)
+	return "SELECT " + reservationColumns + " FROM readmodel.stock_reservations" + w.String() + " ORDER BY seq LIMIT " + place, w.Args(), scope, limit, nil
+}
+
+// checkNames refuses what Postgres cannot take as text.
+func checkNames(names ...string) error {
+	for _, n := range names {
+		if domain.CheckText("filter", n, keyset.MaxText) != nil {
+			return &keyset.FilterError{Field: "filter", Reason: "holds text that is no name"}
+		}
+	}
+	return nil
+}
+
+func scanLevel(row pgx.CollectableRow) (Level, error) {
+	var l Level
+	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Unavailable, &l.Held, &l.Confirmed, &l.Backordered, &l.Available,
+		&l.BackorderLimit, &l.Oversold, &l.UpdatedAt, &l.Version, &l.Position)
+	l.UpdatedAt = l.UpdatedAt.UTC()
+	return l, err
+}
+
+func scanReservation(row pgx.CollectableRow) (Reservation, error) {
+	var r Reservation
+	var expires, reserved, updated int64
+	err := row.Scan(&r.ReservationID, &r.SKU, &r.Location, &r.OrderID, &r.State, &r.Quantity, &r.Backordered,
+		&expires, &reserved, &updated, &r.Position, &r.seq)
+	r.ExpiresAt, r.ReservedAt, r.UpdatedAt = domain.Time(expires).Time(), domain.Time(reserved).Time(), domain.Time(updated).Time()
+	return r, err
+}

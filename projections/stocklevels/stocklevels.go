@@ -1,0 +1,75 @@
+// Package stocklevels is the read model of stock: the level of each SKU at each location, and the reservations behind
+// it, so that "which orders hold this SKU" is one query.
+//
+// A held reservation counts until an event ends it: the model has no clock, so one whose time ran out counts until the
+// sweeper has expired it.
+package stocklevels
+
+import (
+	"time"
+
+	"waybill/projections/keyset"
+)
+
+// Level is the stock of one SKU at one location.
+//
+//	available = on_hand − unavailable − held − confirmed, of what is not backordered
+type Level struct {
+	SKU            string    `json:"sku"`
+	Location       string    `json:"location"`
+	OnHand         int64     `json:"on_hand"`
+	Unavailable    int64     `json:"unavailable"` // on hand but not for sale: safety stock
+	Held           int64     `json:"held"`        // units of reservations that may still expire
+	Confirmed      int64     `json:"confirmed"`   // units of reservations that may not
+	Backordered    int64     `json:"backordered"` // of Held and Confirmed, what is not covered by stock
+	Available      int64     `json:"available"`   // below zero when oversold
+	BackorderLimit int64     `json:"backorder_limit"`
+	Oversold       bool      `json:"oversold"`
+	UpdatedAt      time.Time `json:"updated_at"`
+	Version        int64     `json:"version"` // of the stock's stream
+	Position       int64     `json:"position"`
+}
+
+// Filter says which levels a list has, ordered by SKU, then location. All conditions must hold.
+type Filter struct {
+	SKUPrefix      string   `json:"sku_prefix,omitempty"`
+	Locations      []string `json:"location,omitempty"`        // any of them
+	AvailableBelow *int64   `json:"available_below,omitempty"` // exclusive
+	Oversold       *bool    `json:"oversold,omitempty"`
+	Backordered    *bool    `json:"backordered,omitempty"`
+	Limit          int      `json:"-"` // 0: [keyset.DefaultLimit]
+	Cursor         string   `json:"-"`
+}
+
+// Page is one page of levels.
+type Page = keyset.Page[Level]
+
+// Reservation is stock set aside for an order.
+type Reservation struct {
+	ReservationID string    `json:"reservation_id"`
+	SKU           string    `json:"sku"`
+	Location      string    `json:"location"`
+	OrderID       string    `json:"order_id,omitempty"`
+	State         string    `json:"state"` // "held", "confirmed", "released", "expired"
+	Quantity      int64     `json:"quantity"`
+	Backordered   int64     `json:"backordered"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`
+	ReservedAt    time.Time `json:"reserved_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
+	Position      int64     `json:"position"`
+
+	seq int64 // position of the event that made it
+}
+
+// ReservationFilter says which reservations a list has, oldest first. One of OrderID and SKU is required.
+type ReservationFilter struct {
+	OrderID  string `json:"order_id,omitempty"`
+	SKU      string `json:"sku,omitempty"`
+	Location string `json:"location,omitempty"`
+	Ended    bool   `json:"ended,omitempty"` // also those that were released or have expired
+	Limit    int    `json:"-"`
+	Cursor   string `json:"-"`
+}
+
+// ReservationPage is one page of reservations.
+type ReservationPage = keyset.Page[Reservation]
