@@ -1,6 +1,9 @@
 package order
 
 import (
+	"cmp"
+	"fmt"
+
 	"waybill/domain"
 )
 
@@ -17,8 +20,8 @@ const (
 
 // Shortage is what was missing when an order was rejected as out of stock.
 type Shortage struct {
-	SKU       string `json:"sku"       msgpack:"sku"`
-	Location  string `json:"location"  msgpack:"location"`
+	SKU       string `json:"sku"       msgpack:"sku,omitempty"`
+	Location  string `json:"location"  msgpack:"location,omitempty"`
 	Requested int64  `json:"requested" msgpack:"requested"` // units of the whole order
 	Available int64  `json:"available" msgpack:"available"` // units there were
 }
@@ -26,8 +29,8 @@ type Shortage struct {
 // Rejection is why an order was rejected.
 type Rejection struct {
 	Reason    RejectReason `msgpack:"reason"`
-	Detail    string       `msgpack:"detail"` // one sentence for people, not personal
-	Shortages []Shortage   `msgpack:"shortages"`
+	Detail    string       `msgpack:"detail,omitempty"` // one sentence for people, not personal
+	Shortages []Shortage   `msgpack:"shortages,omitempty"`
 }
 
 // Confirm accepts a pending order. A hold on [VerbConfirm] refuses it.
@@ -46,7 +49,7 @@ type Reject struct {
 // Expire closes a pending order whose deadline has passed.
 type Expire struct {
 	ID       ID
-	Deadline domain.Time
+	Deadline domain.Time // pay_by of the order if zero
 	Now      domain.Time
 }
 
@@ -102,3 +105,77 @@ func (Expired) EventType() string { return TypeExpired }
 
 // SchemaVersion implements [Event].
 func (Expired) SchemaVersion() int16 { return schemaFirst }
+
+func (c Confirm) decide(o *Order) ([]Event, error) {
+	switch o.Lifecycle {
+	case LifecyclePending:
+		if err := o.blocked(VerbConfirm, c.Now); err != nil {
+			return nil, err
+		}
+		return []Event{Confirmed{At: c.Now}}, nil
+	case LifecycleConfirmed, LifecycleCompleted:
+		return nil, nil // it was confirmed, and still stands
+	case LifecycleNone, LifecycleRejected, LifecycleExpired, LifecycleCancelling, LifecycleCancelled:
+	}
+	return nil, transition(o, c)
+}
+
+func (e Confirmed) apply(o *Order) {
+	o.Lifecycle, o.ConfirmedAt, o.UpdatedAt = LifecycleConfirmed, e.At, e.At
+}
+
+func (c Reject) decide(o *Order) ([]Event, error) {
+	switch o.Lifecycle {
+	case LifecyclePending:
+		if err := c.Rejection.check(); err != nil {
+			return nil, err
+		}
+		return []Event{Rejected{Rejection: c.Rejection, At: c.Now}}, nil
+	case LifecycleRejected:
+		if c.Rejection.Reason != o.Rejection.Reason {
+			return nil, RejectionConflict{Reason: o.Rejection.Reason, Requested: c.Rejection.Reason}
+		}
+		return nil, nil
+	case LifecycleNone, LifecycleConfirmed, LifecycleCompleted, LifecycleExpired, LifecycleCancelling, LifecycleCancelled:
+	}
+	return nil, transition(o, c)
+}
+
+func (e Rejected) apply(o *Order) {
+	o.Lifecycle, o.Rejection, o.ClosedAt, o.UpdatedAt = LifecycleRejected, &e.Rejection, e.At, e.At
+}
+
+func (c Expire) decide(o *Order) ([]Event, error) {
+	switch o.Lifecycle {
+	case LifecyclePending:
+		deadline := cmp.Or(c.Deadline, o.Details.PaymentTerms.PayBy)
+		if deadline.IsZero() {
+			return nil, domain.InvalidField{Field: "deadline", Reason: "is missing, and the order has no pay_by"}
+		}
+		if c.Now < deadline {
+			return nil, NotYetDue{Deadline: deadline, Now: c.Now}
+		}
+		return []Event{Expired{Deadline: deadline, At: c.Now}}, nil
+	case LifecycleExpired:
+		return nil, nil
+	case LifecycleNone, LifecycleConfirmed, LifecycleCompleted, LifecycleRejected, LifecycleCancelling, LifecycleCancelled:
+	}
+	return nil, transition(o, c)
+}
+
+func (e Expired) apply(o *Order) {
+	o.Lifecycle, o.ClosedAt, o.UpdatedAt = LifecycleExpired, e.At, e.At
+}
+
+// check refuses a rejection without a known reason, or with more to say than is kept.
+func (r *Rejection) check() error {
+	f := new(fields)
+	oneOf(f, "reason", r.Reason, RejectOutOfStock, RejectPaymentFailed, RejectFraud, RejectInvalid)
+	f.text("detail", r.Detail, MaxTitle)
+	f.count("shortages", len(r.Shortages), MaxLines, "shortages")
+	for i := range r.Shortages {
+		f.check(domain.CheckSKU(fmt.Sprintf("shortages[%d].sku", i), r.Shortages[i].SKU))
+		f.text(fmt.Sprintf("shortages[%d].location", i), r.Shortages[i].Location, domain.MaxLocation)
+	}
+	return f.err
+}

@@ -1,13 +1,15 @@
 package order
 
 import (
+	"slices"
+
 	"waybill/domain"
 )
 
 // Note is a remark on an order.
 type Note struct {
-	ID     string          `msgpack:"note_id"`
-	Text   domain.Personal `msgpack:"text"`
+	ID     string          `msgpack:"note_id,omitempty"`
+	Text   domain.Personal `msgpack:"text,omitempty"`
 	Public bool            `msgpack:"public"` // may be shown to the customer
 	At     domain.Time     `msgpack:"at"`
 }
@@ -23,8 +25,8 @@ type AddNote struct {
 
 // NoteAdded records a remark.
 type NoteAdded struct {
-	NoteID string          `msgpack:"note_id"`
-	Text   domain.Personal `msgpack:"text"`
+	NoteID string          `msgpack:"note_id,omitempty"`
+	Text   domain.Personal `msgpack:"text,omitempty"`
 	Public bool            `msgpack:"public"`
 	At     domain.Time     `msgpack:"at"`
 }
@@ -45,13 +47,13 @@ type Untag struct {
 
 // Tagged records tags that were not there before.
 type Tagged struct {
-	Tags []string    `msgpack:"tags"` // sorted
+	Tags []string    `msgpack:"tags,omitempty"` // sorted
 	At   domain.Time `msgpack:"at"`
 }
 
 // Untagged records tags that are gone.
 type Untagged struct {
-	Tags []string    `msgpack:"tags"` // sorted
+	Tags []string    `msgpack:"tags,omitempty"` // sorted
 	At   domain.Time `msgpack:"at"`
 }
 
@@ -90,3 +92,86 @@ func (Untagged) EventType() string { return TypeUntagged }
 
 // SchemaVersion implements [Event].
 func (Untagged) SchemaVersion() int16 { return schemaFirst }
+
+func (c AddNote) decide(o *Order) ([]Event, error) {
+	if o.Lifecycle == LifecycleNone {
+		return nil, transition(o, c)
+	}
+	f := new(fields)
+	f.id("note_id", c.NoteID)
+	if c.Text.IsZero() {
+		f.check(domain.InvalidField{Field: "text", Reason: "is missing"})
+	}
+	f.check(domain.CheckPersonal("text", c.Text, MaxText))
+	if f.err != nil {
+		return nil, f.err
+	}
+	for i := range o.Notes {
+		if o.Notes[i].ID != c.NoteID {
+			continue
+		}
+		if o.Notes[i].Text != c.Text || o.Notes[i].Public != c.Public {
+			return nil, NoteConflict{NoteID: c.NoteID}
+		}
+		return nil, nil
+	}
+	if len(o.Notes) >= MaxNotes {
+		return nil, domain.LimitExceeded{Field: "notes", Limit: MaxNotes, Actual: MaxNotes + 1, Unit: "notes"}
+	}
+	return []Event{NoteAdded{NoteID: c.NoteID, Text: c.Text, Public: c.Public, At: c.Now}}, nil
+}
+
+func (e NoteAdded) apply(o *Order) {
+	o.Notes = append(o.Notes, Note{ID: e.NoteID, Text: e.Text, Public: e.Public, At: e.At})
+	o.UpdatedAt = e.At
+}
+
+func (c Tag) decide(o *Order) ([]Event, error) {
+	if o.Lifecycle == LifecycleNone {
+		return nil, transition(o, c)
+	}
+	fresh, err := c.tags(o, false)
+	if err != nil || len(fresh) == 0 {
+		return nil, err
+	}
+	if n := len(o.Tags) + len(fresh); n > MaxTags {
+		return nil, domain.LimitExceeded{Field: "tags", Limit: MaxTags, Actual: int64(n), Unit: "tags"}
+	}
+	return []Event{Tagged{Tags: fresh, At: c.Now}}, nil
+}
+
+func (e Tagged) apply(o *Order) {
+	tags := slices.Concat(o.Tags, e.Tags)
+	slices.Sort(tags)
+	o.Tags, o.UpdatedAt = slices.Compact(tags), e.At
+}
+
+func (c Untag) decide(o *Order) ([]Event, error) {
+	if o.Lifecycle == LifecycleNone {
+		return nil, transition(o, c)
+	}
+	gone, err := Tag(c).tags(o, true)
+	if err != nil || len(gone) == 0 {
+		return nil, err
+	}
+	return []Event{Untagged{Tags: gone, At: c.Now}}, nil
+}
+
+func (e Untagged) apply(o *Order) {
+	o.Tags = slices.DeleteFunc(slices.Clone(o.Tags), func(t string) bool { return slices.Contains(e.Tags, t) })
+	o.UpdatedAt = e.At
+}
+
+// tags returns those tags of c, sorted, each once, that o has, or has not.
+func (c Tag) tags(o *Order, present bool) ([]string, error) {
+	f := new(fields)
+	if len(c.Tags) == 0 {
+		f.check(domain.InvalidField{Field: "tags", Reason: "are missing"})
+	}
+	f.tags(c.Tags)
+	if f.err != nil {
+		return nil, f.err
+	}
+	tags := slices.Compact(slices.Sorted(slices.Values(c.Tags)))
+	return slices.DeleteFunc(tags, func(t string) bool { return slices.Contains(o.Tags, t) != present }), nil
+}

@@ -119,18 +119,18 @@ const (
 type Order struct {
 	ID            ID                    `msgpack:"id"`
 	Lifecycle     Lifecycle             `msgpack:"lifecycle"`
-	Details       Details               `msgpack:"details"`       // as placed
-	Lines         []LineState           `msgpack:"lines"`         // in the order in which they were placed
-	Credited      money.Money           `msgpack:"credited"`      // given back by cancellations: at most the grand total
-	Holds         []Hold                `msgpack:"holds"`         // all ever placed, in order
-	Cancellations []CancellationSummary `msgpack:"cancellations"` // all that were carried out, in order
-	Notes         []Note                `msgpack:"notes"`         // in order
-	Tags          []string              `msgpack:"tags"`          // sorted
-	Rejection     *Rejection            `msgpack:"rejection"`     // why it was rejected, nil if it was not
-	PlacedAt      domain.Time           `msgpack:"placed_at"`     // when the customer placed it
-	ConfirmedAt   domain.Time           `msgpack:"confirmed_at"`  // zero until then
-	ClosedAt      domain.Time           `msgpack:"closed_at"`     // when it became rejected, expired or cancelled
-	UpdatedAt     domain.Time           `msgpack:"updated_at"`    // time of the last event
+	Details       Details               `msgpack:"details"`                 // as placed; its Lines are empty, they stand in Lines below
+	Lines         []LineState           `msgpack:"lines,omitempty"`         // in the order in which they were placed
+	Credited      money.Money           `msgpack:"credited"`                // given back by cancellations: at most the grand total
+	Holds         []Hold                `msgpack:"holds,omitempty"`         // all ever placed, in order
+	Cancellations []CancellationSummary `msgpack:"cancellations,omitempty"` // all that were carried out, in order
+	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
+	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
+	Rejection     *Rejection            `msgpack:"rejection,omitempty"`     // why it was rejected, nil if it was not
+	PlacedAt      domain.Time           `msgpack:"placed_at"`               // when the customer placed it
+	ConfirmedAt   domain.Time           `msgpack:"confirmed_at,omitempty"`  // zero until then
+	ClosedAt      domain.Time           `msgpack:"closed_at,omitempty"`     // when it became rejected, expired or cancelled
+	UpdatedAt     domain.Time           `msgpack:"updated_at"`              // time of the last event
 }
 
 // LineState is a line and the ledger of its units.

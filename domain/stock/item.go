@@ -1,6 +1,10 @@
 package stock
 
 import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
 	"strconv"
 
 	"waybill/domain"
@@ -40,8 +44,8 @@ func (s State) MarshalJSON() ([]byte, error) { return strconv.AppendQuote(nil, s
 
 // Reservation is an open claim on units: held or confirmed.
 type Reservation struct {
-	ID          string      `msgpack:"reservation_id"`
-	OrderID     string      `msgpack:"order_id"`
+	ID          string      `msgpack:"reservation_id,omitempty"`
+	OrderID     string      `msgpack:"order_id,omitempty"`
 	State       State       `msgpack:"state"`       // StateHeld or StateConfirmed
 	Asked       int64       `msgpack:"asked"`       // units it was made for
 	FromStock   int64       `msgpack:"from_stock"`  // open units that are covered by what lies there
@@ -60,7 +64,7 @@ func (r *Reservation) lapsed(now domain.Time) bool { return r.State == StateHeld
 
 // Movement is a physical movement that was recorded, kept so that a repeated one is recognised.
 type Movement struct {
-	ID       string       `msgpack:"movement_id"`
+	ID       string       `msgpack:"movement_id,omitempty"`
 	Kind     MovementKind `msgpack:"kind"`
 	Quantity int64        `msgpack:"quantity"` // as asked: received units, delta, or counted units
 }
@@ -77,9 +81,10 @@ const (
 
 // Closed is a reservation that has ended.
 type Closed struct {
-	ID    string      `msgpack:"reservation_id"`
-	State State       `msgpack:"state"` // StateReleased or StateExpired
-	At    domain.Time `msgpack:"at"`
+	ID      string      `msgpack:"reservation_id,omitempty"`
+	OrderID string      `msgpack:"order_id,omitempty"`
+	State   State       `msgpack:"state"` // StateReleased or StateExpired
+	At      domain.Time `msgpack:"at"`
 }
 
 // Item is the state folded from the events of one SKU at one location. Its zero value is an item that nothing happened to.
@@ -101,14 +106,15 @@ type Item struct {
 	movements memory[Movement]
 }
 
-// Free returns the units that nobody has a claim on: on hand − safety − reserved. It is negative when facts took what was
-// promised.
+// Free returns the units that nobody has a claim on: on hand − safety − reserved. It is negative when less lies there than
+// is kept back, or when facts took what was promised (then [Item.Oversold] says how much).
 func (i *Item) Free() int64 { return i.OnHand - i.Safety - i.Reserved }
 
 // Available returns the units that a new reservation may take from stock. Held reservations count until they are expired.
 func (i *Item) Available() int64 { return max(0, i.Free()-i.Backordered) }
 
-// Oversold returns how many promised units are not there.
+// Oversold returns how many promised units are not there: reserved − (on hand − safety), where what is kept back is given up
+// no further than to the last unit on hand. No command raises it; facts do.
 func (i *Item) Oversold() int64 { return max(0, i.Reserved-max(0, i.OnHand-i.Safety)) }
 
 // NextExpiry returns when the next held reservation lapses, zero if none is held.
@@ -131,4 +137,17 @@ func (i *Item) Reservation(id string) (r Reservation, ok bool) {
 	r = *p
 	r.heapIndex = 0
 	return r, true
+}
+
+// Reservations returns copies of all open reservations in the order in which they were made.
+func (i *Item) Reservations() iter.Seq[Reservation] {
+	return func(yield func(Reservation) bool) {
+		for _, r := range slices.SortedFunc(maps.Values(i.open), func(a, b *Reservation) int { return cmp.Compare(a.Seq, b.Seq) }) {
+			c := *r
+			c.heapIndex = 0
+			if !yield(c) {
+				return
+			}
+		}
+	}
 }

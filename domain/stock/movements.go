@@ -1,6 +1,11 @@
 package stock
 
-import "waybill/domain"
+import (
+	"cmp"
+	"fmt"
+
+	"waybill/domain"
+)
 
 // Receive says that units came in.
 type Receive struct {
@@ -35,29 +40,29 @@ type Count struct {
 
 // Received records units that came in.
 type Received struct {
-	MovementID string      `msgpack:"movement_id"`
+	MovementID string      `msgpack:"movement_id,omitempty"`
 	Quantity   int64       `msgpack:"quantity"`
-	Reason     string      `msgpack:"reason"`
-	Ref        string      `msgpack:"ref"`
+	Reason     string      `msgpack:"reason,omitempty"`
+	Ref        string      `msgpack:"ref,omitempty"`
 	At         domain.Time `msgpack:"at"`
 }
 
 // Adjusted records a correction of the books.
 type Adjusted struct {
-	MovementID string      `msgpack:"movement_id"`
+	MovementID string      `msgpack:"movement_id,omitempty"`
 	Delta      int64       `msgpack:"delta"`
-	Reason     string      `msgpack:"reason"`
-	Ref        string      `msgpack:"ref"`
+	Reason     string      `msgpack:"reason,omitempty"`
+	Ref        string      `msgpack:"ref,omitempty"`
 	At         domain.Time `msgpack:"at"`
 }
 
 // Counted records a count and the correction that it means.
 type Counted struct {
-	MovementID string      `msgpack:"movement_id"`
+	MovementID string      `msgpack:"movement_id,omitempty"`
 	Counted    int64       `msgpack:"counted"`
 	Delta      int64       `msgpack:"delta"` // counted less what the books said
-	Reason     string      `msgpack:"reason"`
-	Ref        string      `msgpack:"ref"`
+	Reason     string      `msgpack:"reason,omitempty"`
+	Ref        string      `msgpack:"ref,omitempty"`
 	At         domain.Time `msgpack:"at"`
 }
 
@@ -114,3 +119,137 @@ func (OversoldDetected) SchemaVersion() int16 { return schemaFirst }
 
 // Order implements [Event].
 func (OversoldDetected) Order() string { return "" }
+
+func (c Receive) decide(i *Item) ([]Event, error) {
+	if err := checkMovement(c.MovementID, c.Reason, c.Ref); err != nil {
+		return nil, err
+	}
+	if err := checkRange("quantity", c.Quantity, 1); err != nil {
+		return nil, err
+	}
+	done, err := i.moved(Movement{ID: c.MovementID, Kind: MovementReceive, Quantity: c.Quantity}, c.Quantity)
+	if done || err != nil {
+		return nil, err
+	}
+	return []Event{Received{
+		MovementID: c.MovementID, Quantity: c.Quantity, Reason: c.Reason, Ref: c.Ref, At: c.Now,
+	}}, nil
+}
+
+func (e Received) apply(i *Item) {
+	i.OnHand += e.Quantity
+	i.Received += e.Quantity
+	i.remember(Movement{ID: e.MovementID, Kind: MovementReceive, Quantity: e.Quantity}, e.At)
+}
+
+func (c Adjust) decide(i *Item) ([]Event, error) {
+	if err := checkMovement(c.MovementID, c.Reason, c.Ref); err != nil {
+		return nil, err
+	}
+	if c.Delta == 0 {
+		return nil, domain.InvalidField{Field: "delta", Reason: "is zero"}
+	}
+	if err := checkRange("delta", c.Delta, -MaxQuantity); err != nil {
+		return nil, err
+	}
+	done, err := i.moved(Movement{ID: c.MovementID, Kind: MovementAdjust, Quantity: c.Delta}, c.Delta)
+	if done || err != nil {
+		return nil, err
+	}
+	return i.withOversold(Adjusted{
+		MovementID: c.MovementID, Delta: c.Delta, Reason: c.Reason, Ref: c.Ref, At: c.Now,
+	}, c.Delta, c.Now), nil
+}
+
+func (e Adjusted) apply(i *Item) {
+	i.OnHand += e.Delta
+	i.Adjusted += e.Delta
+	i.remember(Movement{ID: e.MovementID, Kind: MovementAdjust, Quantity: e.Delta}, e.At)
+}
+
+func (c Count) decide(i *Item) ([]Event, error) {
+	if err := checkMovement(c.MovementID, c.Reason, c.Ref); err != nil {
+		return nil, err
+	}
+	if err := checkRange("counted", c.Counted, 0); err != nil {
+		return nil, err
+	}
+	delta := c.Counted - i.OnHand
+	done, err := i.moved(Movement{ID: c.MovementID, Kind: MovementCount, Quantity: c.Counted}, delta)
+	if done || err != nil {
+		return nil, err
+	}
+	return i.withOversold(Counted{
+		MovementID: c.MovementID, Counted: c.Counted, Delta: delta, Reason: c.Reason, Ref: c.Ref, At: c.Now,
+	}, delta, c.Now), nil
+}
+
+func (e Counted) apply(i *Item) {
+	i.OnHand += e.Delta
+	i.Adjusted += e.Delta
+	i.remember(Movement{ID: e.MovementID, Kind: MovementCount, Quantity: e.Counted}, e.At)
+}
+
+func (e OversoldDetected) apply(i *Item) { i.UpdatedAt = e.At }
+
+// moved reports whether m is recorded already. It refuses another movement under the same id, and a delta that would
+// take the books out of range.
+func (i *Item) moved(m Movement, delta int64) (bool, error) {
+	if old, ok := i.movements.find(m.ID); ok {
+		if old != m {
+			return false, MovementConflict{MovementID: m.ID, Kind: old.Kind, Quantity: old.Quantity}
+		}
+		return true, nil
+	}
+	if after := i.OnHand + delta; after > MaxQuantity || after < -MaxQuantity {
+		return false, domain.LimitExceeded{Field: "on_hand", Limit: MaxQuantity, Actual: after, Unit: "units"}
+	}
+	return false, nil
+}
+
+func (i *Item) remember(m Movement, at domain.Time) {
+	i.movements.add(m.ID, m, MovementMemory, movementID)
+	i.UpdatedAt = at
+}
+
+// withOversold returns fact, which changes what is on hand by delta, and what it means for what is promised. Lapsed
+// reservations promise nothing, so they are expired first where that helps.
+func (i *Item) withOversold(fact Event, delta int64, now domain.Time) []Event {
+	after := *i // the sums; nothing of the reservations is touched
+	after.OnHand += delta
+	before := i.Oversold()
+	if after.Oversold() <= before {
+		return []Event{fact}
+	}
+	events, freed := i.expire(now, after.Oversold())
+	after.Reserved -= freed
+	events = append(events, fact)
+	if short := after.Oversold(); short > 0 {
+		events = append(events, OversoldDetected{
+			OnHand: after.OnHand, Safety: after.Safety, Reserved: after.Reserved, Short: short, At: now,
+		})
+	}
+	return events
+}
+
+// maxText is how many bytes of a reason or a reference are kept.
+const maxText = 512
+
+func checkMovement(id, reason, ref string) error {
+	return cmp.Or(
+		domain.CheckID("movement_id", id),
+		domain.CheckText("reason", reason, maxText),
+		domain.CheckText("ref", ref, maxText),
+	)
+}
+
+// checkRange refuses a number below low or above MaxQuantity.
+func checkRange(field string, n, low int64) error {
+	if n < low {
+		return domain.InvalidField{Field: field, Reason: fmt.Sprintf("is %d, at least %d is needed", n, low)}
+	}
+	if n > MaxQuantity {
+		return domain.LimitExceeded{Field: field, Limit: MaxQuantity, Actual: n, Unit: "units"}
+	}
+	return nil
+}

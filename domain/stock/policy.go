@@ -51,3 +51,40 @@ func (SafetyStockSet) SchemaVersion() int16 { return schemaFirst }
 
 // Order implements [Event].
 func (SafetyStockSet) Order() string { return "" }
+
+func (c SetBackorderPolicy) decide(i *Item) ([]Event, error) {
+	if err := checkRange("limit", c.Limit, 0); err != nil {
+		return nil, err
+	}
+	if c.Limit == i.BackorderLimit {
+		return nil, nil
+	}
+	return []Event{BackorderPolicySet{Limit: c.Limit, At: c.Now}}, nil
+}
+
+func (e BackorderPolicySet) apply(i *Item) { i.BackorderLimit, i.UpdatedAt = e.Limit, e.At }
+
+func (c SetSafetyStock) decide(i *Item) ([]Event, error) {
+	if err := checkRange("quantity", c.Quantity, 0); err != nil {
+		return nil, err
+	}
+	if c.Quantity == i.Safety {
+		return nil, nil
+	}
+	after := *i // the sums; nothing of the reservations is touched
+	after.Safety = c.Quantity
+	need := after.Oversold() - i.Oversold()
+	if need <= 0 {
+		return []Event{SafetyStockSet{Quantity: c.Quantity, At: c.Now}}, nil
+	}
+	events, freed := i.expire(c.Now, need)
+	after.Reserved -= freed
+	if after.Oversold() > i.Oversold() {
+		return nil, SafetyStockExceedsFree{
+			SKU: c.SKU, Location: c.Location, Requested: c.Quantity, Possible: max(i.Safety, i.OnHand-after.Reserved),
+		}
+	}
+	return append(events, SafetyStockSet{Quantity: c.Quantity, At: c.Now}), nil
+}
+
+func (e SafetyStockSet) apply(i *Item) { i.Safety, i.UpdatedAt = e.Quantity, e.At }

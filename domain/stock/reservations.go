@@ -1,6 +1,11 @@
 package stock
 
-import "waybill/domain"
+import (
+	"cmp"
+	"slices"
+
+	"waybill/domain"
+)
 
 // Extend holds reservations of one order for longer. It never shortens.
 type Extend struct {
@@ -44,22 +49,22 @@ type Expire struct {
 
 // ReservationExtended records that reservations are held for longer.
 type ReservationExtended struct {
-	OrderID        string      `msgpack:"order_id"`
-	ReservationIDs []string    `msgpack:"reservation_ids"`
+	OrderID        string      `msgpack:"order_id,omitempty"`
+	ReservationIDs []string    `msgpack:"reservation_ids,omitempty"`
 	ExpiresAt      domain.Time `msgpack:"expires_at"`
 	At             domain.Time `msgpack:"at"`
 }
 
 // ReservationConfirmed records that reservations are firm.
 type ReservationConfirmed struct {
-	OrderID        string      `msgpack:"order_id"`
-	ReservationIDs []string    `msgpack:"reservation_ids"`
+	OrderID        string      `msgpack:"order_id,omitempty"`
+	ReservationIDs []string    `msgpack:"reservation_ids,omitempty"`
 	At             domain.Time `msgpack:"at"`
 }
 
-// Released is what one reservation gave back.
-type Released struct {
-	ReservationID string `msgpack:"reservation_id"`
+// ReleasedPart is what one reservation gave back.
+type ReleasedPart struct {
+	ReservationID string `msgpack:"reservation_id,omitempty"`
 	FromStock     int64  `msgpack:"from_stock"`
 	Backordered   int64  `msgpack:"backordered"`
 	Closed        bool   `msgpack:"closed"` // nothing of the reservation is left
@@ -67,16 +72,16 @@ type Released struct {
 
 // ReservationReleased records units that were given back.
 type ReservationReleased struct {
-	OrderID  string      `msgpack:"order_id"`
-	Released []Released  `msgpack:"released"`
-	Reason   string      `msgpack:"reason"`
-	At       domain.Time `msgpack:"at"`
+	OrderID string         `msgpack:"order_id,omitempty"`
+	Parts   []ReleasedPart `msgpack:"parts,omitempty"`
+	Reason  string         `msgpack:"reason,omitempty"`
+	At      domain.Time    `msgpack:"at"`
 }
 
 // ReservationExpired records that a held reservation ran out of time.
 type ReservationExpired struct {
-	OrderID       string      `msgpack:"order_id"`
-	ReservationID string      `msgpack:"reservation_id"`
+	OrderID       string      `msgpack:"order_id,omitempty"`
+	ReservationID string      `msgpack:"reservation_id,omitempty"`
 	FromStock     int64       `msgpack:"from_stock"`
 	Backordered   int64       `msgpack:"backordered"`
 	ExpiresAt     domain.Time `msgpack:"expires_at"` // when its time was over
@@ -130,3 +135,211 @@ func (ReservationExpired) SchemaVersion() int16 { return schemaFirst }
 
 // Order implements [Event].
 func (e ReservationExpired) Order() string { return e.OrderID }
+
+func (c Extend) decide(i *Item) ([]Event, error) {
+	if c.ExpiresAt <= c.Now {
+		return nil, domain.InvalidField{Field: "expires_at", Reason: "is not after now"}
+	}
+	var longer []string
+	rs, err := i.find(c.OrderID, c.ReservationIDs, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rs {
+		if r.State == StateHeld && r.ExpiresAt < c.ExpiresAt {
+			longer = append(longer, r.ID)
+		}
+	}
+	if len(longer) == 0 {
+		return nil, nil
+	}
+	return []Event{ReservationExtended{
+		OrderID: c.OrderID, ReservationIDs: longer, ExpiresAt: c.ExpiresAt, At: c.Now,
+	}}, nil
+}
+
+func (e ReservationExtended) apply(i *Item) {
+	for _, id := range e.ReservationIDs {
+		if r, ok := i.open[id]; ok && r.State == StateHeld {
+			r.ExpiresAt = e.ExpiresAt
+			i.fix(r.heapIndex)
+		}
+	}
+	i.UpdatedAt = e.At
+}
+
+func (c Confirm) decide(i *Item) ([]Event, error) {
+	rs, err := i.find(c.OrderID, c.ReservationIDs, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	var firm []string
+	for _, r := range rs {
+		if r.State == StateHeld {
+			firm = append(firm, r.ID)
+		}
+	}
+	if len(firm) == 0 {
+		return nil, nil
+	}
+	return []Event{ReservationConfirmed{OrderID: c.OrderID, ReservationIDs: firm, At: c.Now}}, nil
+}
+
+func (e ReservationConfirmed) apply(i *Item) {
+	for _, id := range e.ReservationIDs {
+		if r, ok := i.open[id]; ok && r.State == StateHeld {
+			i.remove(r)
+			r.State, r.ExpiresAt = StateConfirmed, 0
+		}
+	}
+	i.UpdatedAt = e.At
+}
+
+func (c Release) decide(i *Item) ([]Event, error) {
+	if err := domain.CheckText("reason", c.Reason, maxText); err != nil {
+		return nil, err
+	}
+	if err := checkCount("reservations", len(c.Parts)); err != nil {
+		return nil, err
+	}
+	var parts []ReleasedPart
+	for n, p := range c.Parts {
+		if err := checkRange("quantity", p.Quantity, 0); err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(c.Parts[:n], func(b Part) bool { return b.ReservationID == p.ReservationID }) {
+			return nil, repeats(p.ReservationID)
+		}
+		part, err := i.release(c.OrderID, p)
+		if err != nil {
+			return nil, err
+		}
+		if part.FromStock+part.Backordered > 0 {
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	return []Event{ReservationReleased{OrderID: c.OrderID, Parts: parts, Reason: c.Reason, At: c.Now}}, nil
+}
+
+// release returns what giving p back means: nothing if it was given back as a whole before.
+func (i *Item) release(orderID string, p Part) (ReleasedPart, error) {
+	r, ok := i.open[p.ReservationID]
+	if !ok {
+		if closed, ok := i.closed.find(p.ReservationID); ok && closed.OrderID == orderID && p.Quantity == 0 {
+			return ReleasedPart{}, nil
+		}
+		return ReleasedPart{}, cmp.Or(i.ended(p.ReservationID), error(UnknownReservation{
+			ReservationID: p.ReservationID, OrderID: orderID,
+		}))
+	}
+	if r.OrderID != orderID {
+		return ReleasedPart{}, UnknownReservation{ReservationID: p.ReservationID, OrderID: orderID}
+	}
+	quantity := cmp.Or(p.Quantity, r.Quantity())
+	if quantity > r.Quantity() {
+		return ReleasedPart{}, QuantityExceedsReserved{ReservationID: r.ID, Requested: quantity, Open: r.Quantity()}
+	}
+	waiting := min(quantity, r.Backordered)
+	return ReleasedPart{
+		ReservationID: r.ID, FromStock: quantity - waiting, Backordered: waiting, Closed: quantity == r.Quantity(),
+	}, nil
+}
+
+func (e ReservationReleased) apply(i *Item) {
+	for _, p := range e.Parts {
+		r, ok := i.open[p.ReservationID]
+		if !ok {
+			continue
+		}
+		r.FromStock -= p.FromStock
+		r.Backordered -= p.Backordered
+		i.Reserved -= p.FromStock
+		i.Backordered -= p.Backordered
+		if p.Closed {
+			i.close(r, StateReleased, e.At)
+		}
+	}
+	i.UpdatedAt = e.At
+}
+
+func (c Expire) decide(i *Item) ([]Event, error) {
+	if len(c.ReservationIDs) == 0 {
+		events, _ := i.expire(c.Now, 0)
+		return events, nil
+	}
+	if err := checkCount("reservation_ids", len(c.ReservationIDs)); err != nil {
+		return nil, err
+	}
+	var events []Event
+	for n, id := range c.ReservationIDs {
+		r, ok := i.open[id]
+		if !ok || r.State != StateHeld || slices.Contains(c.ReservationIDs[:n], id) {
+			continue
+		}
+		if !r.lapsed(c.Now) {
+			return nil, ReservationNotDue{ReservationID: id, ExpiresAt: r.ExpiresAt, Now: c.Now}
+		}
+		events = append(events, r.expired(c.Now))
+	}
+	return events, nil
+}
+
+func (e ReservationExpired) apply(i *Item) {
+	if r, ok := i.open[e.ReservationID]; ok {
+		i.Reserved -= r.FromStock
+		i.Backordered -= r.Backordered
+		r.FromStock, r.Backordered = 0, 0
+		i.close(r, StateExpired, e.At)
+	}
+	i.UpdatedAt = e.At
+}
+
+// close takes r, which has no open unit any more, out of the open ones and remembers how it ended.
+func (i *Item) close(r *Reservation, how State, at domain.Time) {
+	if r.State == StateHeld {
+		i.remove(r)
+	}
+	delete(i.open, r.ID)
+	ended := Closed{ID: r.ID, OrderID: r.OrderID, State: how, At: at}
+	i.closed.add(r.ID, ended, ClosedMemory, closedID)
+}
+
+// find returns the open reservations of an order by their ids. It refuses one that has lapsed, has ended, or is unknown.
+func (i *Item) find(orderID string, ids []string, now domain.Time) ([]*Reservation, error) {
+	if err := checkCount("reservation_ids", len(ids)); err != nil {
+		return nil, err
+	}
+	found := make([]*Reservation, 0, len(ids))
+	for n, id := range ids {
+		if slices.Contains(ids[:n], id) {
+			return nil, repeats(id)
+		}
+		r, ok := i.open[id]
+		if !ok {
+			return nil, cmp.Or(i.ended(id), error(UnknownReservation{ReservationID: id, OrderID: orderID}))
+		}
+		if r.OrderID != orderID {
+			return nil, UnknownReservation{ReservationID: id, OrderID: orderID}
+		}
+		if r.lapsed(now) {
+			return nil, ReservationLapsed{ReservationID: id, ExpiredAt: r.ExpiresAt}
+		}
+		found = append(found, r)
+	}
+	return found, nil
+}
+
+// ended refuses a reservation that is known to have ended; nil if it is not.
+func (i *Item) ended(id string) error {
+	c, ok := i.closed.find(id)
+	switch {
+	case !ok:
+		return nil
+	case c.State == StateExpired:
+		return ReservationLapsed{ReservationID: id, ExpiredAt: c.At}
+	}
+	return ReservationClosed{ReservationID: id, State: c.State, ClosedAt: c.At}
+}

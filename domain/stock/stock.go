@@ -14,15 +14,16 @@
 // The arithmetic, all in units:
 //
 //	on_hand  = received + adjusted + corrections by counts     what lies there
-//	free     = on_hand − safety − reserved                     never negative, except by a fact (see below)
+//	free      = on_hand − safety − reserved                    what nobody has a claim on
 //	available = max(0, free − backordered)                     what a new reservation may take
+//	oversold  = max(0, reserved − max(0, on_hand − safety))    zero, except by a fact (see below)
 //
 // reserved are the units of open reservations that are covered by what lies there, backordered those that wait for a
 // receipt. Stock that comes in belongs to the waiting units first: it raises free, but not available, until all of them are
 // covered. Handing it to single reservations (oldest confirmation first) is not done here yet.
 //
-// A physical fact is always recorded. When an adjustment or a count says that less is there than was promised, free goes
-// negative and an [OversoldDetected] follows; nothing is refused and nothing is taken away from anybody here.
+// A physical fact is always recorded. When an adjustment or a count says that less is there than was promised, an
+// [OversoldDetected] follows; nothing is refused and nothing is taken away from anybody here.
 //
 // Expiry is lazily true: a Held reservation past its time has no claim, even if nobody has swept it. The fold has no clock,
 // so the decision does it: a command that needs units first expires lapsed reservations, by events of the same commit, the
