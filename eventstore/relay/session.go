@@ -1,0 +1,258 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"waybill/eventstore"
+)
+
+var (
+	errStandby      = errors.New("another relay holds the lease")
+	errEpochChanged = errors.New("log has another epoch, or is shorter, than a moment ago")
+)
+
+// session is one stretch of publishing, from a look to the first thing that goes wrong.
+//
+//	log ── read, barrier, encode (one goroutine) ──▶ pages ── send in order (another) ──▶ stream
+type session struct {
+	*Relay
+	changes   <-chan nats.Status
+	confirmed int64 // last position known to be in the stream and right; unknown at first
+}
+
+// run looks, then publishes until something goes wrong or ctx ends.
+func (s *session) run(ctx context.Context) error {
+	for len(s.changes) > 0 {
+		<-s.changes // whatever happened before the look does not matter any more
+	}
+	if !s.cfg.Conn.IsConnected() {
+		return errDisconnected
+	}
+	s.enter(Looking, s.Status().Err)
+	head, err := s.cfg.Log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of the log: %w", err)
+	}
+	if err := s.hold(ctx, head.Position); err != nil {
+		return err
+	}
+	v, err := s.observe(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := openWindow(s.cfg.Conn, s.cfg.Stream.Name, v.last, s.cfg.Window, s.cfg.AckTimeout, s.changes)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	s.enter(Publishing, nil)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	pages := make(chan []*nats.Msg, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { cancel(s.read(ctx, v, pages)) })
+	err = s.publish(ctx, w, pages)
+	cancel(err)
+	wg.Wait()
+	// Also when stopping in order: what is in flight is stored, and the next relay finds a stream that stands still.
+	w.settle(context.WithoutCancel(ctx))
+	s.note(w)
+	return err
+}
+
+// observe looks and keeps what it saw.
+func (s *session) observe(ctx context.Context) (view, error) {
+	v, err := s.look(ctx, s.confirmed)
+	if err != nil {
+		return view{}, err
+	}
+	if !v.created && s.confirmed != unknown && v.last < s.confirmed {
+		s.metrics.resets.WithLabelValues("lost_tail").Inc()
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "event stream lost its tail, publishing it again", attrPosition("last", v.last), attrPosition("confirmed", s.confirmed))
+	}
+	if v.created && s.confirmed > 0 {
+		s.metrics.resets.WithLabelValues("lost_stream").Inc()
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "event stream was gone, publishing it again", attrPosition("first", v.last+1), attrPosition("confirmed", s.confirmed))
+	}
+	s.confirmed = v.last
+	s.mu.Lock()
+	s.status.Epoch, s.status.Holes, s.status.Published = v.head.Epoch, v.holes, v.last
+	s.mu.Unlock()
+	s.saw(v.head.Position, v.last)
+	return v, nil
+}
+
+// note keeps what the stream has confirmed.
+func (s *session) note(w *window) {
+	if now := w.confirmed.Load(); now > s.confirmed {
+		s.metrics.published.Add(float64(now - s.confirmed))
+		s.confirmed = now
+		s.saw(0, now)
+	}
+}
+
+// publish sends page after page, and between them compares stream and log every now and then.
+func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.Msg) error {
+	audit := time.NewTicker(s.cfg.Audit)
+	defer audit.Stop()
+	report := time.NewTicker(s.cfg.Poll)
+	defer report.Stop()
+	for {
+		select {
+		case page := <-pages:
+			for _, msg := range page {
+				if err := w.send(ctx, msg); err != nil {
+					return err
+				}
+			}
+			s.note(w)
+		case <-report.C:
+			s.note(w)
+		case <-audit.C:
+			if err := w.wait(ctx, 0); err != nil {
+				return err
+			}
+			s.note(w)
+			if v, err := s.observe(ctx); err != nil {
+				return err
+			} else if v.last != w.sent {
+				return fmt.Errorf("stream ends at %d, published up to %d", v.last, w.sent)
+			}
+		case <-w.failed:
+			return w.err()
+		case <-s.changes:
+			return errDisconnected
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// read turns the log into pages of messages from the position behind v.last on, up to what is behind the barrier.
+func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) error {
+	enc := newEncoder(s.cfg.Stream.Name, v.head.Epoch)
+	b := &barrier{session: s, epoch: v.head.Epoch, held: s.cfg.Now()}
+	for from := v.last + 1; ; {
+		upto, err := b.next(ctx, from)
+		if err != nil {
+			return err
+		}
+		for from <= upto {
+			events, err := s.cfg.Log.ReadLog(ctx, from, int(min(upto-from+1, int64(s.cfg.Page))))
+			if err != nil {
+				return fmt.Errorf("read the log from %d: %w", from, err)
+			}
+			page, err := encodePage(enc, events, from)
+			if err != nil {
+				return err
+			}
+			select {
+			case pages <- page:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			from += int64(len(page))
+		}
+	}
+}
+
+// encodePage makes messages of events, which must be there and follow one another from position from on.
+func encodePage(enc *encoder, events []eventstore.Event, from int64) ([]*nats.Msg, error) {
+	if len(events) == 0 {
+		return nil, errEpochChanged
+	}
+	page := make([]*nats.Msg, len(events))
+	for i := range events {
+		if want := from + int64(i); events[i].Position != want {
+			return nil, &holeError{want: want, got: events[i].Position}
+		}
+		page[i] = enc.encode(&events[i])
+	}
+	return page, nil
+}
+
+// barrier says up to where the log may be published.
+type barrier struct {
+	*session
+	epoch uuid.UUID
+	held  time.Time // last time the lease was held
+}
+
+// next waits for events from position from on, and returns how far they may be published.
+func (b *barrier) next(ctx context.Context, from int64) (int64, error) {
+	poll := time.NewTimer(b.cfg.Poll)
+	defer poll.Stop()
+	for {
+		head, err := b.cfg.Log.Head(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("find the end of the log: %w", err)
+		}
+		if head.Epoch != b.epoch || head.Position < from-1 {
+			return 0, errEpochChanged
+		}
+		b.saw(head.Position, 0)
+		since := b.cfg.Now().Sub(b.held)
+		if head.Position >= from {
+			if b.cfg.Lease == nil {
+				return head.Position, nil
+			}
+			if rest := b.cfg.Pace - since; rest > 0 {
+				if err := sleep(ctx, rest); err != nil {
+					return 0, err
+				}
+				if head, err = b.cfg.Log.Head(ctx); err != nil {
+					return 0, fmt.Errorf("find the end of the log: %w", err)
+				}
+			}
+			b.held = b.cfg.Now()
+			return head.Position, b.hold(ctx, head.Position)
+		}
+		if since >= b.cfg.Renew {
+			b.held = b.cfg.Now()
+			if err := b.hold(ctx, head.Position); err != nil {
+				return 0, err
+			}
+		}
+		poll.Reset(b.cfg.Poll)
+		select {
+		case <-b.wake:
+		case <-poll.C:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// hold takes or renews the lease and waits until upto is as durable as the write that records it.
+func (s *session) hold(ctx context.Context, upto int64) error {
+	if s.cfg.Lease == nil {
+		return nil
+	}
+	held, err := s.cfg.Lease.Hold(ctx, upto)
+	if err != nil {
+		return fmt.Errorf("record position %d with the lease: %w", upto, err)
+	}
+	if !held {
+		return errStandby
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
