@@ -1,8 +1,13 @@
 package eventstore_test
 
 import (
+	"context"
+	"errors"
 	"net/url"
+	"sync"
 	"testing"
+
+	"waybill/eventstore"
 )
 
 // withUser is dsn for another user.
@@ -14,4 +19,31 @@ func withUser(t testing.TB, dsn, user string) string {
 	}
 	u.User = url.User(user)
 	return u.String()
+}
+
+// openLog opens the log and runs its appender until the test ends.
+func openLog(t testing.TB, dsn string) *eventstore.Postgres {
+	t.Helper()
+	return openLogWith(t, eventstore.PostgresConfig{DSN: dsn})
+}
+
+func openLogWith(t testing.TB, cfg eventstore.PostgresConfig) *eventstore.Postgres {
+	t.Helper()
+	s, err := eventstore.OpenPostgres(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Run(ctx); err != nil && !errors.Is(err, eventstore.ErrFenced) {
+			t.Errorf("run the log: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+		s.Close()
+	})
+	return s
 }

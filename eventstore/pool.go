@@ -68,6 +68,11 @@ func (c PoolConfig) validate() error {
 // is first used; the caller closes it. The user of dsn must be a member of the role: [Migrate] sees to that for the
 // user it ran as.
 func NewPool(ctx context.Context, dsn string, cfg PoolConfig) (*pgxpool.Pool, error) {
+	return newPool(ctx, dsn, cfg, nil)
+}
+
+// newPool is NewPool with a look at every new connection.
+func newPool(ctx context.Context, dsn string, cfg PoolConfig, look func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -80,6 +85,7 @@ func NewPool(ctx context.Context, dsn string, cfg PoolConfig) (*pgxpool.Pool, er
 	pc.MaxConnLifetime = 30 * time.Minute // follows a failover or a changed role by and by
 	pc.MaxConnLifetimeJitter = 3 * time.Minute
 	pc.PingTimeout = time.Second
+	pc.AfterConnect = look
 	pc.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
 	if cfg.Role != RoleRead && pc.ConnConfig.ValidateConnect == nil && len(pc.ConnConfig.Fallbacks) > 0 {
 		pc.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
