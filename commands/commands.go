@@ -39,7 +39,8 @@ type Command struct {
 	Key string
 	// Steps are decided in order; two steps on one stream follow one another. At least one.
 	Steps []Step
-	// Claims are keys that only one commit in the whole log may ever hold, such as "source:web/123".
+	// Claims are keys that only one commit in the whole log may ever hold. The claims of an order that is placed, on its
+	// source reference and its number, are made by the bus and need not be named here.
 	Claims []string
 	// Expected is the version that the first step's stream must have; nil: whatever it has.
 	Expected *int64
@@ -65,32 +66,32 @@ type Result struct {
 	// Position is that of the last event; the log's head at that time if the command changed nothing.
 	Position int64
 	Epoch    uuid.UUID
-	// Streams are the streams of the steps, in order of first mention, with the version that the command left.
+	// Streams are the streams that the command changed, in order of first mention, with the version that it left them
+	// at. If it changed nothing, they are the streams of its steps, at the version at which that was found out.
 	Streams []StreamVersion
 	// Events are what the command caused, in order. None: there was nothing left to do.
 	Events []Caused
 	// Replayed says that the outcome was stored before: this call changed nothing.
 	Replayed bool
-	// DryRun says that nothing was stored; positions and event ids are zero then.
+	// DryRun says that nothing was stored; positions are zero then.
 	DryRun bool
 }
 
 // StreamVersion is a stream and the version it is at.
 type StreamVersion struct {
-	Stream  string
-	Version int64
+	Stream  string `json:"stream"`
+	Version int64  `json:"version"`
 }
 
 // Caused is one event that a command caused.
 type Caused struct {
-	Position   int64
-	Stream     string
-	Version    int64
-	ID         uuid.UUID
-	Type       string
-	Schema     int16
-	Event      any // order.Event or stock.Event
-	RecordedAt time.Time
+	Position int64
+	Stream   string
+	Version  int64
+	ID       uuid.UUID // derived from the command's id and the event's place in the commit
+	Type     string
+	Schema   int16
+	Event    any // order.Event or stock.Event
 }
 
 // The ways in which a command can fail besides being refused. All leave the log unchanged, but for
@@ -104,6 +105,9 @@ var (
 	ErrInFlight = errors.New("command is in flight")
 	// ErrContended is matched when the streams kept moving under every attempt. Nothing was stored; send it again.
 	ErrContended = errors.New("streams kept moving")
+	// ErrUnknownCommand is matched when the log has no outcome of a command: it was never sent, it is still being
+	// carried out, or it failed without an outcome and may be sent again.
+	ErrUnknownCommand = errors.New("command has no outcome")
 )
 
 // Refused is the error of a command that the state of its aggregates does not allow. It is stored, and returned

@@ -1,0 +1,231 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"waybill/domain/order"
+	"waybill/eventstore"
+)
+
+// Chainer is a log on which a proposal can hang on earlier ones.
+//
+// The bus decides a command on the state that the commands before it leave, while their commits are still under way.
+// A version number alone does not tie the two together: if the earlier proposal fails because a writer elsewhere took
+// its version, the later one finds exactly the version that it expects, with other events behind it, and a decision
+// would stand that was made on a state that never was. On a log that is no Chainer the bus therefore proposes for a stream
+// only when all earlier proposals for it are settled: as safe, but one commit a stream at a time.
+type Chainer interface {
+	// ProposeAfter is Propose for a commit that takes place only if each of after did: else, and also if the
+	// outcome of one of them is unknown, the proposal fails with an error that matches [eventstore.ErrConflict].
+	// All of after were proposed to this log before.
+	ProposeAfter(ctx context.Context, c eventstore.Commit, after []*eventstore.Proposal) (*eventstore.Proposal, error)
+}
+
+// entry is the cached state of one stream.
+//
+// The state is speculative: it is what the stream will hold once everything in pending has committed. If one of those
+// fails, all behind it fail as well, and the state is read anew.
+type entry struct {
+	stream string
+
+	// lock is held by whoever sent to it. It is a channel so that waiting for it can end with a context. It is held
+	// while a command is decided and proposed, never while a commit is waited for.
+	lock chan struct{}
+
+	// Guarded by lock.
+	state    aggregate
+	loaded   bool
+	version  int64                  // of state
+	pending  []*eventstore.Proposal // unsettled, in order; each adds events to the stream
+	round    int64                  // counts how often state was brought up to date from the log
+	fresh    int                    // events folded since a snapshot was last asked for
+	freshLen int64                  // bytes of these events
+
+	// behind is the latest round in which the log said that the stream has moved past state.
+	behind atomic.Int64
+	weight atomic.Int64 // rough bytes
+	// snapshotLen is how large the last snapshot was.
+	snapshotLen atomic.Int64
+
+	// Guarded by the mutex of the cache.
+	refs       int
+	counted    int64 // weight as the cache knows it
+	prev, next *entry
+}
+
+// baseWeight is what an entry takes without its state, roughly.
+const baseWeight = 600
+
+func newEntry(stream string, state aggregate) *entry {
+	e := &entry{stream: stream, lock: make(chan struct{}, 1), state: state, round: 1}
+	e.weight.Store(baseWeight)
+	return e
+}
+
+// acquire takes the lock, or returns the cause of ctx.
+func (e *entry) acquire(ctx context.Context) error {
+	select {
+	case e.lock <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case e.lock <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for stream %s: %w", e.stream, context.Cause(ctx))
+	}
+}
+
+func (e *entry) release() { <-e.lock }
+
+// prune looks at pending if nobody else holds the lock, so that a quiet entry does not keep the commits in memory.
+func (e *entry) prune() {
+	select {
+	case e.lock <- struct{}{}:
+		e.settle()
+		e.release()
+	default:
+	}
+}
+
+// settle takes note of the verdicts that are there.
+func (e *entry) settle() {
+	n := 0
+	for ; n < len(e.pending); n++ {
+		settled, err := verdictOf(e.pending[n])
+		if !settled {
+			break
+		}
+		if err != nil {
+			e.forget()
+			return
+		}
+	}
+	if n == 0 {
+		return
+	}
+	rest := copy(e.pending, e.pending[n:])
+	clear(e.pending[rest:])
+	e.pending = e.pending[:rest]
+}
+
+// verdictOf returns the verdict of p if it is there.
+func verdictOf(p *eventstore.Proposal) (settled bool, err error) {
+	select {
+	case <-p.Done():
+		_, err = p.Wait(context.Background())
+		return true, err
+	default:
+		return false, nil
+	}
+}
+
+// forget drops the state: it is read anew before it is used again.
+func (e *entry) forget() {
+	e.state, e.loaded, e.version = e.state.empty(), false, 0
+	clear(e.pending)
+	e.pending = e.pending[:0]
+	e.fresh, e.freshLen = 0, 0
+	e.weight.Store(baseWeight)
+}
+
+// moved notes that in the given round the state was found to be older than the log.
+func (e *entry) moved(round int64) {
+	for {
+		old := e.behind.Load()
+		if old >= round || e.behind.CompareAndSwap(old, round) {
+			return
+		}
+	}
+}
+
+// stale tells whether the state has to be read, in whole or from its version on.
+func (e *entry) stale() bool { return !e.loaded || e.behind.Load() >= e.round }
+
+// last is the proposal that everything decided now hangs on; nil if there is none.
+func (e *entry) last() *eventstore.Proposal {
+	if len(e.pending) == 0 {
+		return nil
+	}
+	return e.pending[len(e.pending)-1]
+}
+
+// advance folds what p will add.
+func (e *entry) advance(p *eventstore.Proposal, changes []change) {
+	e.state.evolve(changes)
+	e.loaded = true
+	e.version += int64(len(changes))
+	for i := range changes {
+		e.grow(len(changes[i].data))
+	}
+	e.pending = append(e.pending, p)
+}
+
+func (e *entry) grow(bytes int) {
+	e.fresh++
+	e.freshLen += int64(bytes)
+	e.weight.Add(int64(bytes))
+}
+
+// load brings the state up to date with the log. The caller holds the lock, and nothing is pending.
+func (b *Bus) load(ctx context.Context, e *entry) error {
+	if !e.loaded {
+		b.restore(ctx, e)
+	}
+	n := 0
+	for ev, err := range b.log.ReadStream(ctx, e.stream, e.version+1) {
+		if err == nil && ev.Version != e.version+1 {
+			err = fmt.Errorf("version %d follows version %d: the log is damaged", ev.Version, e.version)
+		}
+		if err == nil {
+			err = e.state.fold(&ev)
+		}
+		if err != nil {
+			e.forget()
+			return fmt.Errorf("load stream %s: %w", e.stream, err)
+		}
+		e.version = ev.Version
+		e.grow(len(ev.Data))
+		n++
+	}
+	e.loaded = true
+	e.round = max(e.round, e.behind.Load()) + 1
+	b.metrics.loaded.Add(float64(n))
+	b.saver.consider(e)
+	return nil
+}
+
+// restore begins with the snapshot of the stream, if there is one that can be read. Orders are short: looking for
+// a snapshot would cost every load of one a question whose answer is no.
+func (b *Bus) restore(ctx context.Context, e *entry) {
+	if b.cfg.Snapshots == nil {
+		return
+	}
+	if _, ok := order.ParseStream(e.stream); ok {
+		return
+	}
+	s, ok := b.readSnapshot(ctx, e.stream, e.state)
+	if !ok {
+		return
+	}
+	e.version = s.Version
+	e.snapshotLen.Store(int64(len(s.Data)))
+	e.weight.Add(int64(len(s.Data)))
+}
+
+// readSnapshot restores a from the snapshot of a stream. Without one that can be read, a is as before.
+func (b *Bus) readSnapshot(ctx context.Context, stream string, a aggregate) (s eventstore.Snapshot, ok bool) {
+	s, ok, err := b.cfg.Snapshots.LoadSnapshot(ctx, stream)
+	if err == nil && ok {
+		err = a.restore(s.Schema, s.Data)
+	}
+	if err != nil {
+		b.metrics.snapshotsUnreadable.Inc()
+		b.cfg.Logger.WarnContext(ctx, "snapshot passed over, replaying events", attrStream(stream), attrError(err))
+		return eventstore.Snapshot{}, false
+	}
+	return s, ok
+}
