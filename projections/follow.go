@@ -1,0 +1,251 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"waybill/eventstore"
+)
+
+// crowd is how many events make a batch that is worth its transaction, so that the next need not be paced.
+const crowd = 200
+
+// catchUp applies the log up to position until, in pages. The next page is read and decoded while one is applied.
+func (r *Runner) catchUp(ctx context.Context, until int64) error {
+	type read struct {
+		batch batch
+		err   error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	pages := make(chan read, 1)
+	from, epoch := r.at.position, r.at.epoch
+	wg.Go(func() {
+		defer close(pages)
+		for from < until {
+			b, err := r.page(ctx, from, epoch)
+			select {
+			case pages <- read{b, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil || b.to == from {
+				return
+			}
+			from = b.to
+		}
+	})
+	r.log.InfoContext(ctx, "projection catches up", slog.Int64("from", r.at.position), slog.Int64("until", until))
+	for {
+		r.watch.enter(StageRead)
+		page, ok := <-pages
+		if !ok {
+			return context.Cause(ctx)
+		}
+		if page.err != nil {
+			return page.err
+		}
+		r.watch.deliver(page.batch.to)
+		if err := r.fold(ctx, page.batch); err != nil {
+			return err
+		}
+	}
+}
+
+// page reads what follows after a position, and checks afterwards that the log was of the checkpoint's epoch then. It
+// does not touch what belongs to the goroutine of Run.
+func (r *Runner) page(ctx context.Context, after int64, epoch uuid.UUID) (batch, error) {
+	events, err := r.cfg.Log.ReadLog(ctx, after+1, r.cfg.PageEvents)
+	if err != nil {
+		return batch{}, fmt.Errorf("read the log from %d: %w", after+1, err)
+	}
+	if len(events) > 0 {
+		head, err := r.cfg.Log.Head(ctx)
+		if err != nil {
+			return batch{}, fmt.Errorf("read the end of the log: %w", err)
+		}
+		if head.Epoch != epoch {
+			return batch{}, &EpochError{Projection: r.reg.name, Source: "log", Checkpoint: epoch, Other: head.Epoch}
+		}
+	}
+	return r.folder.prepare(after, events)
+}
+
+// follow applies what the feed delivers, and reads the log when the feed is silent, away, or has a hole. It returns
+// nil when the runner has fallen far behind.
+func (r *Runner) follow(ctx context.Context) error {
+	reader, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer func() { reader.Close() }()
+	for {
+		r.watch.enter(StageRead)
+		if !sleep(ctx, r.lastMove.Add(r.cfg.Pace).Sub(r.cfg.Now())) {
+			return context.Cause(ctx)
+		}
+		events, err := r.next(ctx, reader)
+		if err == nil {
+			if err := r.take(ctx, events); err != nil {
+				return err
+			}
+			if len(events) >= crowd {
+				r.lastMove = time.Time{} // there is more: no need to wait for company
+			}
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if epoch, ok := errors.AsType[*EpochError](err); ok {
+			epoch.Projection = r.reg.name
+			return err
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			// The feed has a hole, or is not what it was: what the log has first, then the feed from there on.
+			r.log.InfoContext(ctx, "feed interrupted: reading the log", slog.Any("reason", err))
+			reader.Close()
+			if reader, err = r.reopen(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if far, err := r.poll(ctx); err != nil || far {
+			return err
+		}
+	}
+}
+
+// open starts to read the feed behind the checkpoint.
+func (r *Runner) open() (FeedReader, error) {
+	if r.cfg.Feed == nil {
+		return silence{}, nil
+	}
+	return r.cfg.Feed.Follow(r.at.position+1, r.at.epoch)
+}
+
+// reopen reads the log to its end, and the feed from there on. It waits first, so that a feed that fails at once is
+// no busy loop, but a slow poll.
+func (r *Runner) reopen(ctx context.Context) (FeedReader, error) {
+	pause := r.cfg.PollInterval
+	for {
+		before := r.at.position
+		far, err := r.poll(ctx)
+		if err != nil {
+			return silence{}, err
+		}
+		if far || r.at.position == before {
+			break
+		}
+		pause = r.cfg.Pace
+	}
+	if !sleep(ctx, pause) {
+		return silence{}, context.Cause(ctx)
+	}
+	reader, err := r.open()
+	if err != nil {
+		return silence{}, err
+	}
+	return reader, nil
+}
+
+// next waits for the feed, but not longer than it may be silent.
+func (r *Runner) next(ctx context.Context, reader FeedReader) ([]eventstore.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.PollInterval)
+	defer cancel()
+	return reader.Next(ctx)
+}
+
+// poll applies one page of the log, if there is something. It tells whether there is far more.
+func (r *Runner) poll(ctx context.Context) (far bool, err error) {
+	b, err := r.page(ctx, r.at.position, r.at.epoch)
+	if err != nil {
+		return false, err
+	}
+	if b.to == b.from {
+		return false, nil
+	}
+	r.watch.deliver(b.to)
+	if err := r.fold(ctx, b); err != nil {
+		return false, err
+	}
+	if b.to-b.from < int64(r.cfg.PageEvents) {
+		return false, nil
+	}
+	head, err := r.head(ctx)
+	return head.Position-r.at.position > r.cfg.FarBehind, err
+}
+
+// take applies what the feed delivered. What the tables have already is passed over; before a jump, what lies between
+// is read from the log.
+func (r *Runner) take(ctx context.Context, events []eventstore.Event) error {
+	for len(events) > 0 {
+		if events[0].Position <= r.at.position {
+			events = events[1:]
+			continue
+		}
+		if gap := events[0].Position - 1; gap > r.at.position {
+			if err := r.fill(ctx, gap); err != nil {
+				return err
+			}
+			continue
+		}
+		n := contiguous(events)
+		b, err := r.folder.prepare(r.at.position, events[:n])
+		if err != nil {
+			return err
+		}
+		r.watch.deliver(b.to)
+		if err := r.fold(ctx, b); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+// contiguous counts the events up to the first jump.
+func contiguous(events []eventstore.Event) int {
+	n := 1
+	for n < len(events) && events[n].Position == events[n-1].Position+1 {
+		n++
+	}
+	return n
+}
+
+// fill applies the log up to position until, which the feed has passed already.
+func (r *Runner) fill(ctx context.Context, until int64) error {
+	r.metrics.holes.Inc()
+	r.log.InfoContext(ctx, "feed has a hole: reading the log", slog.Int64("from", r.at.position+1), slog.Int64("until", until))
+	for r.at.position < until {
+		b, err := r.page(ctx, r.at.position, r.at.epoch)
+		if err != nil {
+			return err
+		}
+		if b.to == b.from {
+			return fmt.Errorf("feed has position %d, the log ends at %d: run `waybill doctor`", until+1, b.to)
+		}
+		if err := r.fold(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// silence is the feed of a runner that has none.
+type silence struct{}
+
+func (silence) Next(ctx context.Context) ([]eventstore.Event, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func (silence) Close() {}
