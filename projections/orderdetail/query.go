@@ -25,5 +25,8 @@ func Get(ctx context.Context, db keyset.Querier, orderID string) (Detail, error)
 	if err != nil {
 		return Detail{}, fmt.Errorf("read order %s: %w", orderID, err)
 	}
+	if s.Version == 0 { // stock was reserved for an id that no order has
+		return Detail{}, fmt.Errorf("read order %s: %w", orderID, keyset.ErrNotFound)
+	}
 	return s.Detail(), nil
 }

@@ -135,7 +135,7 @@ type list struct {
 	values *[]string
 }
 
-// lists returns the lists of values of f that match if one value does.
+// anyOf returns the lists of values of f of which the one value of an order must be one.
 func (f *Filter) anyOf() []list {
 	return []list{
 		{"lifecycle", "lifecycle", &f.Lifecycle},
@@ -151,13 +151,13 @@ func (f *Filter) lists() []list {
 	return append(f.anyOf(), list{"hold", "holds", &f.Holds}, list{"tag", "tags", &f.Tags}, list{"sku", "skus", &f.SKUs})
 }
 
-// order is how a sort becomes SQL.
-type order struct {
+// ordering is how a sort becomes SQL.
+type ordering struct {
 	column     string
 	descending bool
 }
 
-func (s Sort) order() (order, bool) {
+func (s Sort) order() (ordering, bool) {
 	name, descending := strings.CutPrefix(string(s), "-")
 	column := name
 	switch s {
@@ -165,13 +165,13 @@ func (s Sort) order() (order, bool) {
 	case TotalDesc, TotalAsc:
 		column = "total_minor"
 	default:
-		return order{}, false
+		return ordering{}, false
 	}
-	return order{column: column, descending: descending}, true
+	return ordering{column: column, descending: descending}, true
 }
 
-// after returns the condition for rows behind a place, and the ORDER BY.
-func (o order) sql() (after, by string) {
+// sql returns the condition for rows behind a place, and the ORDER BY.
+func (o ordering) sql() (after, by string) {
 	if o.descending {
 		return "(" + o.column + ", seq) < (?, ?)", o.column + " DESC, seq DESC"
 	}
@@ -179,7 +179,7 @@ func (o order) sql() (after, by string) {
 }
 
 // keys returns the keys of the place of a row.
-func (o order) keys(r *Row) []keyset.Key {
+func (o ordering) keys(r *Row) []keyset.Key {
 	seq := keyset.Int(r.seq)
 	switch o.column {
 	case "updated_at":
@@ -193,7 +193,7 @@ func (o order) keys(r *Row) []keyset.Key {
 }
 
 // arg returns a key as an argument that compares with the column.
-func (o order) arg(k keyset.Key) any {
+func (o ordering) arg(k keyset.Key) any {
 	switch o.column {
 	case "number":
 		return k.Text()

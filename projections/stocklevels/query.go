@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,9 +14,9 @@ import (
 )
 
 const levelColumns = `sku, location, on_hand, unavailable, held, confirmed, backordered, available,
-	backorder_limit, oversold, updated_at, version, position`
+	backorder_limit, short, updated_at, version, position`
 
-const reservationColumns = `reservation_id, sku, location, order_id, state, quantity, backordered,
+const reservationColumns = `reservation_id, sku, location, order_id, state, asked, quantity, backordered,
 	expires_at, reserved_at, updated_at, position, seq`
 
 // List returns one page of stock levels.
@@ -67,7 +68,7 @@ func Reservations(ctx context.Context, db keyset.Querier, f ReservationFilter) (
 	if err != nil {
 		return ReservationPage{}, fmt.Errorf("list reservations: %w", err)
 	}
-	return keyset.Cut(list, limit, func(r *Reservation) string { return scope.Encode(keyset.Int(r.seq)) }), nil
+	return keyset.Cut(list, limit, func(r *Reservation) string { return scope.Encode(keyset.Int(r.seq), keyset.Text(r.ReservationID)) }), nil
 }
 
 func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {
@@ -92,7 +93,7 @@ func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, 
 		w.Add("available < ?", *f.AvailableBelow)
 	}
 	if f.Oversold != nil {
-		w.Add("oversold = ?", *f.Oversold)
+		w.Add("(short > 0) = ?", *f.Oversold)
 	}
 	if f.Backordered != nil {
 		w.Add("(backordered > 0) = ?", *f.Backordered)
@@ -135,14 +136,14 @@ func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, 
 		w.Add("open")
 	}
 	if f.Cursor != "" {
-		keys, err := scope.Decode(f.Cursor, keyset.Int(0))
+		keys, err := scope.Decode(f.Cursor, keyset.Int(0), keyset.Text(""))
 		if err != nil {
 			return "", nil, scope, 0, err
 		}
-		w.Add("seq > ?", keys[0].Int())
+		w.Add("(seq, reservation_id) > (?, ?)", keys[0].Int(), keys[1].Text())
 	}
 	place := w.Arg(limit + 1)
-	return "SELECT " + reservationColumns + " FROM readmodel.stock_reservations" + w.String() + " ORDER BY seq LIMIT " + place, w.Args(), scope, limit, nil
+	return "SELECT " + reservationColumns + " FROM readmodel.stock_reservations" + w.String() + " ORDER BY seq, reservation_id LIMIT " + place, w.Args(), scope, limit, nil
 }
 
 // checkNames refuses what Postgres cannot take as text.
@@ -158,16 +159,20 @@ func checkNames(names ...string) error {
 func scanLevel(row pgx.CollectableRow) (Level, error) {
 	var l Level
 	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Unavailable, &l.Held, &l.Confirmed, &l.Backordered, &l.Available,
-		&l.BackorderLimit, &l.Oversold, &l.UpdatedAt, &l.Version, &l.Position)
+		&l.BackorderLimit, &l.Short, &l.UpdatedAt, &l.Version, &l.Position)
+	l.Oversold = l.Short > 0
 	l.UpdatedAt = l.UpdatedAt.UTC()
 	return l, err
 }
 
 func scanReservation(row pgx.CollectableRow) (Reservation, error) {
 	var r Reservation
-	var expires, reserved, updated int64
-	err := row.Scan(&r.ReservationID, &r.SKU, &r.Location, &r.OrderID, &r.State, &r.Quantity, &r.Backordered,
-		&expires, &reserved, &updated, &r.Position, &r.seq)
-	r.ExpiresAt, r.ReservedAt, r.UpdatedAt = domain.Time(expires).Time(), domain.Time(reserved).Time(), domain.Time(updated).Time()
+	var expires *time.Time
+	err := row.Scan(&r.ReservationID, &r.SKU, &r.Location, &r.OrderID, &r.State, &r.Asked, &r.Quantity, &r.Backordered,
+		&expires, &r.ReservedAt, &r.UpdatedAt, &r.Position, &r.seq)
+	if expires != nil {
+		r.ExpiresAt = expires.UTC()
+	}
+	r.ReservedAt, r.UpdatedAt = r.ReservedAt.UTC(), r.UpdatedAt.UTC()
 	return r, err
 }

@@ -11,20 +11,21 @@ import (
 	"waybill/projections/keyset"
 )
 
-// Level is the stock of one SKU at one location.
+// Level is the stock of one SKU at one location, in units:
 //
-//	available = on_hand − unavailable − held − confirmed, of what is not backordered
+//	available = max(0, on_hand − unavailable − held − confirmed − backordered)
 type Level struct {
 	SKU            string    `json:"sku"`
 	Location       string    `json:"location"`
 	OnHand         int64     `json:"on_hand"`
-	Unavailable    int64     `json:"unavailable"` // on hand but not for sale: safety stock
-	Held           int64     `json:"held"`        // units of reservations that may still expire
-	Confirmed      int64     `json:"confirmed"`   // units of reservations that may not
-	Backordered    int64     `json:"backordered"` // of Held and Confirmed, what is not covered by stock
-	Available      int64     `json:"available"`   // below zero when oversold
+	Unavailable    int64     `json:"unavailable"` // on hand but kept back: safety stock
+	Held           int64     `json:"held"`        // of reservations that may still expire, covered by what is on hand
+	Confirmed      int64     `json:"confirmed"`   // of reservations that may not, covered by what is on hand
+	Backordered    int64     `json:"backordered"` // of open reservations, waiting for a receipt
+	Available      int64     `json:"available"`   // what a new reservation may take
 	BackorderLimit int64     `json:"backorder_limit"`
-	Oversold       bool      `json:"oversold"`
+	Oversold       bool      `json:"oversold"` // more is promised than is there
+	Short          int64     `json:"short"`    // by how many units
 	UpdatedAt      time.Time `json:"updated_at"`
 	Version        int64     `json:"version"` // of the stock's stream
 	Position       int64     `json:"position"`
@@ -50,9 +51,10 @@ type Reservation struct {
 	SKU           string    `json:"sku"`
 	Location      string    `json:"location"`
 	OrderID       string    `json:"order_id,omitempty"`
-	State         string    `json:"state"` // "held", "confirmed", "released", "expired"
-	Quantity      int64     `json:"quantity"`
-	Backordered   int64     `json:"backordered"`
+	State         string    `json:"state"`       // "held", "confirmed", "released", "expired"
+	Asked         int64     `json:"asked"`       // units it was made for
+	Quantity      int64     `json:"quantity"`    // units that are still set aside
+	Backordered   int64     `json:"backordered"` // of Quantity, what waits for a receipt
 	ExpiresAt     time.Time `json:"expires_at,omitzero"`
 	ReservedAt    time.Time `json:"reserved_at"`
 	UpdatedAt     time.Time `json:"updated_at"`

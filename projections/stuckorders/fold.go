@@ -1,7 +1,9 @@
 package stuckorders
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"waybill/domain"
 	"waybill/domain/money"
@@ -56,4 +58,138 @@ func decodeState(b []byte) (state, error) {
 		return state{}, fmt.Errorf("stored state: %w", err)
 	}
 	return s, nil
+}
+
+// unfinished reports whether the order is on its way to another lifecycle.
+func (s *state) unfinished() bool {
+	switch s.Lifecycle {
+	case order.LifecyclePending, order.LifecycleCancelling:
+		return true
+	case order.LifecycleNone, order.LifecycleConfirmed, order.LifecycleCompleted, order.LifecycleRejected,
+		order.LifecycleExpired, order.LifecycleCancelled:
+	}
+	return false
+}
+
+// closed reports whether nothing more comes: a hold on such an order keeps nothing waiting.
+func (s *state) closed() bool {
+	switch s.Lifecycle {
+	case order.LifecycleRejected, order.LifecycleExpired, order.LifecycleCancelled, order.LifecycleCompleted:
+		return true
+	case order.LifecycleNone, order.LifecyclePending, order.LifecycleConfirmed, order.LifecycleCancelling:
+	}
+	return false
+}
+
+// since returns since when the order waits, zero if it does not.
+func (s *state) since() domain.Time {
+	if s.closed() || s.Lifecycle == order.LifecycleNone {
+		return 0
+	}
+	first := domain.Time(0)
+	if s.unfinished() {
+		first = s.EnteredAt
+	}
+	for i := range s.Holds {
+		if t := s.Holds[i].Since; first == 0 || t < first {
+			first = t
+		}
+	}
+	return first
+}
+
+// heldUntil returns when the last of the holds runs out by itself, zero if one never does, or if there is none.
+func (s *state) heldUntil() domain.Time {
+	last := domain.Time(0)
+	for i := range s.Holds {
+		if s.Holds[i].Until == 0 {
+			return 0
+		}
+		last = max(last, s.Holds[i].Until)
+	}
+	return last
+}
+
+// foldOrder brings in an event of the order, recorded at a time for an actor.
+func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
+	enter := func(l order.Lifecycle) { s.Lifecycle, s.EnteredAt = l, at }
+	switch ev := ev.(type) {
+	case order.Placed:
+		enter(order.LifecyclePending)
+		s.place(&ev)
+	case order.Confirmed:
+		enter(order.LifecycleConfirmed)
+	case order.Rejected:
+		enter(order.LifecycleRejected)
+	case order.Expired:
+		enter(order.LifecycleExpired)
+	case order.HoldPlaced:
+		s.Holds = append(s.Holds, holdState{ID: ev.HoldID, Kind: ev.Kind, Blocks: ev.Blocks, By: actor, Since: at, Until: ev.Until})
+	case order.HoldReleased:
+		s.Holds = slices.DeleteFunc(s.Holds, func(h holdState) bool { return h.ID == ev.HoldID })
+	case order.LinesCancelled:
+		for _, l := range ev.Lines {
+			s.Units -= l.Quantity
+		}
+		s.Credited += ev.Credit.Minor
+	case order.Cancelled:
+		enter(order.LifecycleCancelled)
+		s.Credited += ev.Credit.Minor
+	case order.NoteAdded, order.Tagged, order.Untagged:
+	}
+}
+
+func (s *state) place(p *order.Placed) {
+	d := &p.Details
+	s.Number, s.Channel, s.CustomerID = d.Number, d.Channel, d.CustomerID
+	s.PlacedAt = cmp.Or(d.PlacedAt, p.At)
+	s.Currency, s.Grand = d.Currency, d.Totals.Grand.Minor
+	s.Reserve, s.PaymentKind, s.PayBy = d.ReservePolicy, d.PaymentTerms.Kind, d.PaymentTerms.PayBy
+	for i := range d.Lines {
+		s.Units += d.Lines[i].Quantity
+	}
+}
+
+// foldStock brings in an event of an item of which the order holds, or held, reservations.
+func (s *state) foldStock(ev stock.Event, sku, location string) {
+	switch ev := ev.(type) {
+	case stock.Reserved:
+		s.Expired = false
+		for _, g := range ev.Reservations {
+			s.Claims = append(s.Claims, claim{
+				ID: g.ReservationID, SKU: sku, Location: location, State: stock.StateHeld,
+				FromStock: g.FromStock, Backordered: g.Backordered, ExpiresAt: ev.ExpiresAt,
+			})
+		}
+	case stock.ReservationExtended:
+		s.each(sku, location, ev.ReservationIDs, func(c *claim) { c.ExpiresAt = ev.ExpiresAt })
+	case stock.ReservationConfirmed:
+		s.each(sku, location, ev.ReservationIDs, func(c *claim) { c.State, c.ExpiresAt = stock.StateConfirmed, 0 })
+	case stock.ReservationReleased:
+		for _, p := range ev.Parts {
+			s.each(sku, location, []string{p.ReservationID}, func(c *claim) {
+				c.FromStock -= p.FromStock
+				c.Backordered -= p.Backordered
+				if p.Closed {
+					c.State = stock.StateReleased
+				}
+			})
+		}
+	case stock.ReservationExpired:
+		s.Expired = true
+		s.each(sku, location, []string{ev.ReservationID}, func(c *claim) { c.State = stock.StateExpired })
+	case stock.Received, stock.Adjusted, stock.Counted, stock.OversoldDetected, stock.BackorderPolicySet, stock.SafetyStockSet:
+	}
+	s.Claims = slices.DeleteFunc(s.Claims, func(c claim) bool {
+		return c.State == stock.StateReleased || c.State == stock.StateExpired
+	})
+}
+
+// each changes the open reservations of an item with these ids.
+func (s *state) each(sku, location string, ids []string, change func(*claim)) {
+	for i := range s.Claims {
+		if c := &s.Claims[i]; c.SKU == sku && c.Location == location && slices.Contains(ids, c.ID) {
+			change(c)
+		}
+	}
 }

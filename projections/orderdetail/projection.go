@@ -1,0 +1,143 @@
+package orderdetail
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/domain/order"
+	"waybill/domain/stock"
+	"waybill/projections"
+)
+
+// Projection keeps the table order_detail: a row an order, with its folded [State] as canonical bytes, so that the row
+// equals the fold of the events to the byte. JSON in the database would cost the sealed personal data and exact bytes.
+type Projection struct{}
+
+var _ projections.Projection = Projection{}
+
+// Name implements [projections.Projection].
+func (Projection) Name() string { return "order_detail" }
+
+// Version implements [projections.Projection]. It is 1000 times the version of this package's own form and the schema of
+// the order's state within it: a change of either is another form of the document.
+func (Projection) Version() int { return 1000 + order.SnapshotSchema }
+
+// Types implements [projections.Projection].
+func (Projection) Types() []string {
+	return []string{
+		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
+		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypeNoteAdded, order.TypeTagged,
+		order.TypeUntagged,
+		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
+		stock.TypeReservationExpired,
+	}
+}
+
+// Tables implements [projections.Projection].
+func (Projection) Tables() []string { return []string{"order_detail"} }
+
+// Key implements [projections.Projection].
+func (Projection) Key(e *projections.Event) string { return e.Meta.Key }
+
+// Schema implements [projections.Projection].
+func (Projection) Schema() string {
+	return `
+CREATE TABLE order_detail (
+    position bigint           NOT NULL,  -- of the last event that is folded in
+    version  bigint           NOT NULL,  -- of the order's stream
+    order_id text COLLATE "C" NOT NULL,
+    document bytea            NOT NULL,  -- msgpack of State
+    PRIMARY KEY (order_id)
+) WITH (fillfactor = 70);
+ALTER TABLE order_detail ALTER COLUMN document SET COMPRESSION lz4;
+`
+}
+
+func table() projections.Table {
+	return projections.Table{
+		Name: "order_detail",
+		Key:  []string{"order_id"},
+		Columns: []projections.Column{
+			{Name: "position", Type: "bigint"}, {Name: "version", Type: "bigint"}, {Name: "order_id", Type: "text"},
+			{Name: "document", Type: "bytea"},
+		},
+	}
+}
+
+// Apply implements [projections.Projection]: one read of the documents that the batch goes on from, and one write.
+func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
+	t := table()
+	states := make(map[string]*State, len(events))
+	var ids []string
+	var keys [][]any
+	for i := range events {
+		e := &events[i]
+		id := owner(e)
+		if _, ok := states[id]; ok || id == "" {
+			continue
+		}
+		states[id] = &State{}
+		ids = append(ids, id)
+		if e.Type != order.TypePlaced {
+			keys = append(keys, []any{id})
+		}
+	}
+	err := t.Load(ctx, tx, keys, func(row pgx.CollectableRow) error {
+		var position, version int64
+		var id string
+		var document []byte
+		if err := row.Scan(&position, &version, &id, &document); err != nil {
+			return err
+		}
+		s, err := decodeState(document)
+		if err != nil {
+			return fmt.Errorf("order %s: %w", id, err)
+		}
+		*states[id] = s
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range events {
+		id := owner(&events[i])
+		if id == "" {
+			continue
+		}
+		s := states[id]
+		if s.Position == 0 && events[i].Type != order.TypePlaced && isOrder(&events[i]) {
+			return fmt.Errorf("event %d: %s of order %s, which was never placed", events[i].Position, events[i].Type, id)
+		}
+		if err := s.Evolve(&events[i]); err != nil {
+			return err
+		}
+	}
+	rows := make([][]any, 0, len(ids))
+	for _, id := range ids {
+		s := states[id]
+		document, err := s.encode()
+		if err != nil {
+			return fmt.Errorf("order %s: %w", id, err)
+		}
+		rows = append(rows, []any{s.Position, s.Version, id, document})
+	}
+	return t.Upsert(ctx, tx, rows)
+}
+
+func isOrder(e *projections.Event) bool {
+	_, ok := order.ParseStream(e.Stream)
+	return ok
+}
+
+// owner returns the order that an event belongs to, "" if it belongs to none.
+func owner(e *projections.Event) string {
+	if id, ok := order.ParseStream(e.Stream); ok {
+		return string(id)
+	}
+	if e.Meta.Key != e.Stream {
+		return e.Meta.Key
+	}
+	return ""
+}

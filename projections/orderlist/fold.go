@@ -1,0 +1,180 @@
+package orderlist
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/domain/order"
+	"waybill/projections"
+)
+
+// returnNone is the return status of an order without returns: they are not recorded yet.
+const returnNone = "none"
+
+// row is a [Row] with what only the fold needs.
+type row struct {
+	Row
+
+	lifecycle order.Lifecycle
+	open      []order.Hold // the holds that are not released: id, kind and blocks
+}
+
+// rows are the orders of a batch, in the order in which it names them first.
+type rows struct {
+	list []*row
+	byID map[string]*row
+}
+
+func (rs *rows) add(r *row) {
+	rs.list = append(rs.list, r)
+	rs.byID[r.OrderID] = r
+}
+
+// fold brings one event into its row.
+func (rs *rows) fold(e *projections.Event, ev order.Event) error {
+	id, _ := order.ParseStream(e.Stream)
+	r := rs.byID[string(id)]
+	if placed, ok := ev.(order.Placed); ok && r == nil {
+		r = newRow(string(id), e, &placed)
+		rs.add(r)
+	} else if r == nil {
+		return fmt.Errorf("event %d: %s of order %s, which the list does not have", e.Position, e.Type, id)
+	}
+	r.fold(ev)
+	r.UpdatedAt, r.Version, r.Position = e.RecordedAt, e.Version, e.Position
+	return nil
+}
+
+func newRow(id string, e *projections.Event, p *order.Placed) *row {
+	d := &p.Details
+	r := &row{Row: Row{
+		OrderID: id, Number: d.Number, Channel: d.Channel, SourceRef: d.SourceRef, CustomerID: d.CustomerID,
+		PaymentStatus: string(order.PaymentNotPaid), ReturnStatus: returnNone,
+		Tags: unique(slices.Clone(d.Tags)), Total: d.Totals.Grand, Country: d.Contact.Delivery.Country, Lines: len(d.Lines),
+		PlacedAt: d.PlacedAt.Time(), seq: e.Position,
+	}}
+	r.Total.Currency = d.Currency
+	if d.PlacedAt.IsZero() {
+		r.PlacedAt = p.At.Time()
+	}
+	skus := make([]string, len(d.Lines))
+	for i := range d.Lines {
+		skus[i] = d.Lines[i].SKU
+		r.Units += d.Lines[i].Quantity
+	}
+	r.SKUs = unique(skus)
+	return r
+}
+
+func unique(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// fold changes r by one event of its order.
+func (r *row) fold(ev order.Event) {
+	switch ev := ev.(type) {
+	case order.Placed:
+		r.lifecycle = order.LifecyclePending
+	case order.Confirmed:
+		r.lifecycle = order.LifecycleConfirmed
+	case order.Rejected:
+		r.lifecycle = order.LifecycleRejected
+	case order.Expired:
+		r.lifecycle = order.LifecycleExpired
+	case order.HoldPlaced:
+		r.open = append(r.open, order.Hold{ID: ev.HoldID, Kind: ev.Kind, Blocks: ev.Blocks})
+	case order.HoldReleased:
+		r.open = slices.DeleteFunc(r.open, func(h order.Hold) bool { return h.ID == ev.HoldID })
+	case order.LinesCancelled:
+		for _, l := range ev.Lines {
+			r.Units -= l.Quantity
+		}
+		r.Total.Minor -= ev.Credit.Minor
+	case order.Cancelled:
+		r.lifecycle = order.LifecycleCancelled
+		r.Total.Minor -= ev.Credit.Minor
+	case order.Tagged:
+		r.Tags = unique(append(r.Tags, ev.Tags...))
+	case order.Untagged:
+		r.Tags = slices.DeleteFunc(r.Tags, func(t string) bool { return slices.Contains(ev.Tags, t) })
+	case order.NoteAdded:
+	}
+	r.derive()
+}
+
+// derive sets the columns that follow from others, by the rules of the domain. A hold counts until it is released: there
+// is no clock.
+func (r *row) derive() {
+	r.Lifecycle = r.lifecycle.String()
+	state := order.Order{Lifecycle: r.lifecycle, Holds: r.open}
+	r.FulfilmentStatus = string(state.FulfilmentStatus(0))
+	kinds := make(map[string]bool, len(r.open))
+	for i := range r.open {
+		kinds[string(r.open[i].Kind)] = true
+	}
+	r.Holds = slices.Sorted(maps.Keys(kinds))
+}
+
+// values returns the rows in the order of the table's columns.
+func (rs *rows) values() [][]any {
+	values := make([][]any, len(rs.list))
+	for i, r := range rs.list {
+		values[i] = []any{
+			r.seq, r.PlacedAt, r.UpdatedAt, r.Version, r.Position, r.Total.Minor, r.Units, int32(r.Lines), r.OrderID,
+			r.Number, r.Channel, r.SourceRef, r.CustomerID, r.Lifecycle, r.PaymentStatus, r.FulfilmentStatus, r.ReturnStatus,
+			string(r.Total.Currency), r.Country, r.Holds, r.Tags, r.SKUs, holdTexts(r.open),
+		}
+	}
+	return values
+}
+
+// scanStored reads a row in the order of the table's columns.
+func scanStored(s pgx.CollectableRow) (*row, error) {
+	var r row
+	var open []string
+	err := s.Scan(&r.seq, &r.PlacedAt, &r.UpdatedAt, &r.Version, &r.Position, &r.Total.Minor, &r.Units, &r.Lines, &r.OrderID,
+		&r.Number, &r.Channel, &r.SourceRef, &r.CustomerID, &r.Lifecycle, &r.PaymentStatus, &r.FulfilmentStatus, &r.ReturnStatus,
+		&r.Total.Currency, &r.Country, &r.Holds, &r.Tags, &r.SKUs, &open)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(order.Lifecycles(), func(l order.Lifecycle) bool { return l.String() == r.Lifecycle })
+	if i < 0 {
+		return nil, fmt.Errorf("order %s has the unknown lifecycle %q", r.OrderID, r.Lifecycle)
+	}
+	r.lifecycle = order.Lifecycles()[i]
+	r.open = parseHolds(open)
+	return &r, nil
+}
+
+// holdTexts returns the open holds as they are stored: "kind verb,verb id". The id comes last, as only it may hold spaces.
+func holdTexts(open []order.Hold) []string {
+	texts := make([]string, len(open))
+	for i := range open {
+		verbs := make([]string, len(open[i].Blocks))
+		for j, v := range open[i].Blocks {
+			verbs[j] = string(v)
+		}
+		texts[i] = string(open[i].Kind) + " " + strings.Join(verbs, ",") + " " + open[i].ID
+	}
+	return texts
+}
+
+// parseHolds is the inverse of holdTexts.
+func parseHolds(texts []string) []order.Hold {
+	open := make([]order.Hold, len(texts))
+	for i, t := range texts {
+		kind, rest, _ := strings.Cut(t, " ")
+		verbs, id, _ := strings.Cut(rest, " ")
+		open[i] = order.Hold{ID: id, Kind: order.HoldKind(kind)}
+		for v := range strings.SplitSeq(verbs, ",") {
+			open[i].Blocks = append(open[i].Blocks, order.Verb(v))
+		}
+	}
+	return open
+}
