@@ -1,0 +1,452 @@
+package processes
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"waybill/commands"
+	"waybill/domain"
+	"waybill/domain/order"
+	"waybill/domain/stock"
+)
+
+// Placement takes a placed order to its confirmation: it reserves stock for all lines in one commit, and confirms
+// the order with the reservations in one commit; or it rejects the order with the reason.
+//
+//	order.placed ──► reserve ──► confirm ──────────────────────────► done
+//	                   │           │ hold blocks it ──► wait for its release ──► (reserve) ──► confirm
+//	                   │           │ terms want money first ──► wait ──► time is over: expire the order
+//	                   │           │ reservation lapsed ──► reserve again, at most three times
+//	                   │           └ order was closed meanwhile ──► release
+//	                   └ not enough stock ──► reject
+//
+// Reservations that wait are held for a time only. A durable timer ends them; if the order waits for a hold, it stays
+// pending and reserves again when the hold is gone. Units of lines that are cancelled are released.
+//
+// Payments are not recorded by the engine yet, so an order whose terms want money first is never confirmed here.
+type Placement struct {
+	// Location is where lines are taken from that name none; empty means "MAIN".
+	Location string
+	// Hold is how long reservations are held that have to wait; 0 means 15 minutes.
+	Hold time.Duration
+}
+
+var _ Manager[Placing] = Placement{}
+
+// The codes of what a placement waits for.
+const (
+	WaitForHold    = "hold"
+	WaitForPayment = "payment"
+)
+
+const (
+	timerReservation = "reservation"
+	timerHold        = "hold"
+
+	maxAttempts     = 3
+	defaultLocation = "MAIN"
+	defaultHold     = 15 * time.Minute
+)
+
+// Placing is the state of one placement.
+type Placing struct {
+	OrderID   string       `msgpack:"order_id"`
+	Lines     []PlacedLine `msgpack:"lines"`
+	PaidFirst bool         `msgpack:"paid_first"` // the terms want money before the order is confirmed
+	PayBy     domain.Time  `msgpack:"pay_by"`
+	Attempt   int          `msgpack:"attempt"` // of reserving, from 1
+	ExpiresAt domain.Time  `msgpack:"expires_at"`
+	Reserved  bool         `msgpack:"reserved"` // the reservations of this attempt are open
+	HoldUntil domain.Time  `msgpack:"hold_until"`
+	Waiting   string       `msgpack:"waiting"`
+	Confirmed bool         `msgpack:"confirmed"`
+	Closed    bool         `msgpack:"closed"`
+}
+
+// PlacedLine is a line for which stock is reserved.
+type PlacedLine struct {
+	LineID    string `msgpack:"line_id"`
+	SKU       string `msgpack:"sku"`
+	Location  string `msgpack:"location"`
+	Quantity  int64  `msgpack:"quantity"` // less what was cancelled
+	Backorder bool   `msgpack:"backorder"`
+}
+
+// Name implements [Manager].
+func (Placement) Name() string { return "placement" }
+
+// Types implements [Manager].
+func (Placement) Types() []string {
+	return []string{order.TypePlaced, order.TypeHoldPlaced, order.TypeHoldReleased, order.TypeLinesCancelled}
+}
+
+// React implements [Manager].
+func (p Placement) React(s Placing, in Input) (Placing, Reaction, error) {
+	turn := placementTurn{Placement: p, s: s}
+	var err error
+	switch in := in.(type) {
+	case Event:
+		turn.now = domain.TimeOf(in.Now)
+		err = turn.event(in.Body)
+	case Fired:
+		turn.now = domain.TimeOf(in.Now)
+		turn.fired(in.Name)
+	case Accepted:
+		turn.now = domain.TimeOf(in.Now)
+		turn.accepted(in.Step)
+	case Refused:
+		turn.now = domain.TimeOf(in.Now)
+		err = turn.refused(in.Step, in.Refusal)
+	}
+	turn.r.Done = turn.s.Confirmed || turn.s.Closed
+	if turn.s.Waiting != "" {
+		turn.r.Waiting = Waiting{For: turn.s.Waiting, Until: turn.waitsUntil().Time()}
+	}
+	return turn.s, turn.r, err
+}
+
+// placementTurn is one answer in the making.
+type placementTurn struct {
+	Placement
+	s   Placing
+	r   Reaction
+	now domain.Time
+}
+
+func (t *placementTurn) event(body any) error {
+	switch e := body.(type) {
+	case order.Placed:
+		t.placed(e)
+	case order.HoldPlaced:
+		if slices.Contains(e.Blocks, order.VerbConfirm) {
+			t.s.HoldUntil = max(t.s.HoldUntil, e.Until)
+		}
+	case order.HoldReleased:
+		if t.s.Waiting == WaitForHold {
+			t.goOn()
+		}
+	case order.LinesCancelled:
+		t.cancelled(e.Lines)
+	default:
+		return fmt.Errorf("placement: an event %T was not asked for", body)
+	}
+	return nil
+}
+
+func (t *placementTurn) placed(e order.Placed) {
+	if t.s.OrderID != "" {
+		return // an order is placed once; its event came twice
+	}
+	d := e.Details
+	t.s = Placing{OrderID: string(e.OrderID), PayBy: d.PaymentTerms.PayBy}
+	switch d.PaymentTerms.Kind {
+	case order.PaymentPrepaid, order.PaymentAuthorise:
+		t.s.PaidFirst = true
+	case order.PaymentOffline, order.PaymentOnAccount:
+	}
+	switch d.ReservePolicy {
+	case order.ReserveOnOrder, order.ReserveOnPayment:
+		for _, l := range d.Lines {
+			if l.RequiresShipping {
+				t.s.Lines = append(t.s.Lines, PlacedLine{
+					LineID: l.ID, SKU: l.SKU, Location: cmp.Or(l.Location, t.Location, defaultLocation),
+					Quantity: l.Quantity, Backorder: l.AllowBackorder,
+				})
+			}
+		}
+	case order.ReserveNone, order.ReserveTrackOnly, order.ReserveExternal:
+	}
+	if t.s.PaidFirst && d.ReservePolicy == order.ReserveOnPayment {
+		t.wait(WaitForPayment)
+		return
+	}
+	t.goOn()
+}
+
+// goOn takes the next step: reserve if there is something to reserve and nothing is, else confirm.
+func (t *placementTurn) goOn() {
+	t.s.Waiting = ""
+	switch {
+	case !t.s.Reserved && len(t.items()) > 0:
+		t.reserve()
+	case t.s.PaidFirst:
+		t.wait(WaitForPayment)
+	default:
+		t.confirm()
+	}
+}
+
+func (t *placementTurn) reserve() {
+	t.s.Attempt++
+	t.s.ExpiresAt = t.now.Add(cmp.Or(t.Hold, defaultHold))
+	if t.s.PaidFirst {
+		t.s.ExpiresAt = max(t.s.ExpiresAt, t.s.PayBy)
+	}
+	var steps []commands.Step
+	for _, i := range t.items() {
+		c := stock.Reserve{Key: i.Key, OrderID: t.s.OrderID, ExpiresAt: t.s.ExpiresAt, Now: t.now}
+		for _, l := range i.lines {
+			c.Reservations = append(c.Reservations, stock.Ask{ReservationID: t.reservation(l), Quantity: l.Quantity, AllowBackorder: l.Backorder})
+		}
+		steps = append(steps, commands.Stock(c))
+	}
+	t.ask("reserve", stock.CommandReserve, steps)
+}
+
+func (t *placementTurn) confirm() {
+	steps := []commands.Step{commands.Order(order.Confirm{ID: order.ID(t.s.OrderID), Now: t.now})}
+	if t.s.Reserved {
+		for _, i := range t.items() {
+			steps = append(steps, commands.Stock(stock.Confirm{Key: i.Key, OrderID: t.s.OrderID, ReservationIDs: t.reservations(i.lines), Now: t.now}))
+		}
+	}
+	t.ask("confirm", order.CommandConfirm, steps)
+}
+
+func (t *placementTurn) reject(r order.Rejection) {
+	t.ask("reject", order.CommandReject, []commands.Step{commands.Order(order.Reject{ID: order.ID(t.s.OrderID), Rejection: r, Now: t.now})})
+}
+
+// wait stays pending, with a timer for the reservations and one for the hold if it ends by itself.
+func (t *placementTurn) wait(what string) {
+	t.s.Waiting = what
+	switch {
+	case t.s.Reserved:
+		t.set(timerReservation, t.s.ExpiresAt)
+	case what == WaitForPayment && !t.s.PayBy.IsZero():
+		t.set(timerReservation, t.s.PayBy)
+	}
+	if what == WaitForHold && t.s.HoldUntil > t.now {
+		t.set(timerHold, t.s.HoldUntil)
+	}
+}
+
+func (t *placementTurn) waitsUntil() domain.Time {
+	switch {
+	case t.s.Waiting == WaitForHold:
+		return t.s.HoldUntil
+	case t.s.Reserved:
+		return t.s.ExpiresAt
+	}
+	return t.s.PayBy
+}
+
+func (t *placementTurn) fired(name string) {
+	if t.s.Waiting == "" {
+		return // it was cancelled, and fired all the same
+	}
+	switch {
+	case name == timerHold:
+		t.goOn()
+	case t.s.Waiting == WaitForPayment:
+		deadline := t.waitsUntil()
+		steps := []commands.Step{commands.Order(order.Expire{ID: order.ID(t.s.OrderID), Deadline: deadline, Now: t.now})}
+		t.ask("expire", order.CommandExpire, append(steps, t.expireStock()...))
+	case t.s.Reserved:
+		t.ask("lapse", stock.CommandExpire, t.expireStock())
+	}
+}
+
+func (t *placementTurn) expireStock() []commands.Step {
+	if !t.s.Reserved {
+		return nil
+	}
+	var steps []commands.Step
+	for _, i := range t.items() {
+		steps = append(steps, commands.Stock(stock.Expire{Key: i.Key, ReservationIDs: t.reservations(i.lines), Now: t.now}))
+	}
+	return steps
+}
+
+// cancelled gives the units of cancelled lines back.
+func (t *placementTurn) cancelled(lines []order.CancelledLine) {
+	parts := map[stock.Key][]stock.Part{}
+	left := int64(0)
+	for n := range t.s.Lines {
+		l := &t.s.Lines[n]
+		for _, c := range lines {
+			if c.LineID != l.LineID {
+				continue
+			}
+			units := min(c.Quantity, l.Quantity)
+			l.Quantity -= units
+			key := stock.Key{SKU: l.SKU, Location: l.Location}
+			parts[key] = append(parts[key], stock.Part{ReservationID: t.reservation(*l), Quantity: units})
+		}
+		left += l.Quantity
+	}
+	if t.s.Reserved && !t.s.Closed {
+		t.release(parts, "cancelled")
+	}
+	if left == 0 && len(t.s.Lines) > 0 && t.s.Waiting != "" {
+		t.close()
+	}
+}
+
+// release gives units back, each item by itself: what one item refuses, because it is over, must not keep the others.
+func (t *placementTurn) release(parts map[stock.Key][]stock.Part, reason string) {
+	keys := make([]stock.Key, 0, len(parts))
+	for k := range parts {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b stock.Key) int { return strings.Compare(a.Stream(), b.Stream()) })
+	for n, k := range keys {
+		c := stock.Release{Key: k, OrderID: t.s.OrderID, Parts: parts[k], Reason: reason, Now: t.now}
+		t.r.Commands = append(t.r.Commands, Command{Step: "release-" + strconv.Itoa(n+1), Type: stock.CommandRelease, Steps: []commands.Step{commands.Stock(c)}})
+	}
+}
+
+func (t *placementTurn) releaseAll(reason string) {
+	if !t.s.Reserved {
+		return
+	}
+	parts := map[stock.Key][]stock.Part{}
+	for _, i := range t.items() {
+		for _, id := range t.reservations(i.lines) {
+			parts[i.Key] = append(parts[i.Key], stock.Part{ReservationID: id})
+		}
+	}
+	t.s.Reserved = false
+	t.release(parts, reason)
+}
+
+func (t *placementTurn) close() {
+	t.s.Waiting, t.s.Closed = "", true
+	t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
+}
+
+func (t *placementTurn) accepted(step string) {
+	switch name, _, _ := strings.Cut(step, "-"); name {
+	case "reserve":
+		t.s.Reserved = true
+		t.goOn()
+	case "confirm":
+		t.s.Confirmed = true
+		t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
+	case "lapse":
+		t.s.Reserved = false
+		t.wait(WaitForHold)
+	case "expire":
+		t.s.Reserved = false
+		t.close()
+	case "reject":
+		t.close()
+	case "release":
+	}
+}
+
+func (t *placementTurn) refused(step string, r *commands.Refused) error {
+	switch name, _, _ := strings.Cut(step, "-"); name {
+	case "reserve":
+		rejection, err := rejectionFor(r)
+		if err != nil {
+			return err
+		}
+		t.reject(rejection)
+	case "confirm":
+		return t.confirmRefused(r)
+	case "expire", "lapse":
+		return t.expiryRefused(r)
+	case "reject": // the order was closed by somebody else
+		t.close()
+	case "release": // the reservation is over: nothing is left to give back
+	}
+	return nil
+}
+
+func (t *placementTurn) confirmRefused(r *commands.Refused) error {
+	switch r.Code {
+	case order.HoldActive{}.RefusalCode():
+		t.wait(WaitForHold)
+	case order.InvalidTransition{}.RefusalCode(): // closed meanwhile
+		t.releaseAll("order is " + r.State)
+		t.close()
+	case stock.ReservationLapsed{}.RefusalCode(), stock.ReservationClosed{}.RefusalCode(), stock.UnknownReservation{}.RefusalCode():
+		t.s.Reserved = false
+		if t.s.Attempt >= maxAttempts {
+			t.reject(order.Rejection{Reason: order.RejectOutOfStock, Detail: fmt.Sprintf("reservations lapsed %d times before the order could be confirmed", t.s.Attempt)})
+			return nil
+		}
+		t.reserve()
+	default:
+		return fmt.Errorf("placement: confirm was refused for a reason that has no answer: %w", r)
+	}
+	return nil
+}
+
+func (t *placementTurn) expiryRefused(r *commands.Refused) error {
+	switch r.Code {
+	case stock.ReservationNotDue{}.RefusalCode(): // our clock runs ahead of the one that set the time
+		t.set(timerReservation, t.now.Add(time.Second))
+	case order.InvalidTransition{}.RefusalCode():
+		t.releaseAll("order is " + r.State)
+		t.close()
+	default:
+		return fmt.Errorf("placement: expiry was refused for a reason that has no answer: %w", r)
+	}
+	return nil
+}
+
+// rejectionFor says to the customer's side what a refused reservation means.
+func rejectionFor(r *commands.Refused) (order.Rejection, error) {
+	rejection := order.Rejection{Reason: order.RejectInvalid, Detail: r.Detail}
+	switch r.Code {
+	case stock.InsufficientStock{}.RefusalCode(), stock.BackorderLimitReached{}.RefusalCode():
+		var s order.Shortage
+		if err := json.Unmarshal(r.Values, &s); err != nil {
+			return order.Rejection{}, errors.Join(fmt.Errorf("placement: values of %s", r.Code), err)
+		}
+		rejection.Reason, rejection.Shortages = order.RejectOutOfStock, []order.Shortage{s}
+	}
+	return rejection, nil
+}
+
+// item is what one stock item has to give.
+type item struct {
+	stock.Key
+	lines []PlacedLine
+}
+
+// items groups the lines that have units left, in the order of their streams: demand on one item is one command.
+func (t *placementTurn) items() []item {
+	var items []item
+	for _, l := range t.s.Lines {
+		if l.Quantity == 0 {
+			continue
+		}
+		key := stock.Key{SKU: l.SKU, Location: l.Location}
+		n, found := slices.BinarySearchFunc(items, key, func(i item, k stock.Key) int { return strings.Compare(i.Stream(), k.Stream()) })
+		if !found {
+			items = slices.Insert(items, n, item{Key: key})
+		}
+		items[n].lines = append(items[n].lines, l)
+	}
+	return items
+}
+
+func (t *placementTurn) reservation(l PlacedLine) string {
+	return stock.ReservationID(t.s.OrderID, l.LineID, max(t.s.Attempt, 1))
+}
+
+func (t *placementTurn) reservations(lines []PlacedLine) []string {
+	ids := make([]string, len(lines))
+	for n, l := range lines {
+		ids[n] = t.reservation(l)
+	}
+	return ids
+}
+
+// ask adds a command; the attempt tells the steps of one turn apart.
+func (t *placementTurn) ask(name, typ string, steps []commands.Step) {
+	t.r.Commands = append(t.r.Commands, Command{Step: name + "-" + strconv.Itoa(t.s.Attempt), Type: typ, Steps: steps})
+}
+
+func (t *placementTurn) set(name string, due domain.Time) {
+	t.r.Timers = append(t.r.Timers, Timer{Name: name, Due: due.Time()})
+}
