@@ -187,3 +187,17 @@ func head(tb testing.TB, log eventstore.Log) int64 {
 	}
 	return h.Position
 }
+
+// eventually waits until what is asked for is so.
+func eventually(tb testing.TB, so func() bool) {
+	tb.Helper()
+	limit := time.NewTimer(20 * time.Second)
+	defer limit.Stop()
+	for next := time.NewTicker(2 * time.Millisecond); !so(); {
+		select {
+		case <-next.C:
+		case <-limit.C:
+			tb.Fatal("it did not come to be in 20 seconds")
+		}
+	}
+}
