@@ -93,8 +93,8 @@ func (c *Config) validate() error {
 		return errors.New("relay: Conn buffers while it reconnects: open it with relay.ConnOptions")
 	case c.Window < 1:
 		return fmt.Errorf("relay: Window is %d, must be positive", c.Window)
-	case c.Page < 1 || c.Page > eventstore.MaxPage:
-		return fmt.Errorf("relay: Page is %d, must be 1 to %d", c.Page, eventstore.MaxPage)
+	case c.Page < 2 || c.Page > eventstore.MaxPage:
+		return fmt.Errorf("relay: Page is %d, must be 2 to %d", c.Page, eventstore.MaxPage)
 	case c.Poll <= 0, c.Audit <= 0, c.Renew <= 0, c.Pace <= 0, c.AckTimeout <= 0:
 		return errors.New("relay: Poll, Audit, Renew, Pace and AckTimeout must be positive")
 	case c.Reseed < 0:
@@ -231,8 +231,8 @@ func (r *Relay) judge(err error) (State, string, time.Duration) {
 		return Forked, "config", r.cfg.Audit
 	case errors.Is(err, errStandby):
 		return Standby, "", r.cfg.Renew
-	case errors.Is(err, errEpochChanged):
-		return Looking, "epoch", 0
+	case errors.Is(err, errLogChanged):
+		return Looking, "log_changed", 0
 	case errors.Is(err, errDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected):
 		return Retrying, "connection", -1
 	case errors.Is(err, errAckTimeout):

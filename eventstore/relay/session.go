@@ -15,8 +15,8 @@ import (
 )
 
 var (
-	errStandby      = errors.New("another relay holds the lease")
-	errEpochChanged = errors.New("log has another epoch, or is shorter, than a moment ago")
+	errStandby    = errors.New("another relay holds the lease")
+	errLogChanged = errors.New("log is another than a moment ago")
 )
 
 // session is one stretch of publishing, from a look to the first thing that goes wrong.
@@ -70,7 +70,7 @@ func (s *session) run(ctx context.Context) error {
 
 // observe looks and keeps what it saw.
 func (s *session) observe(ctx context.Context) (view, error) {
-	v, err := s.look(ctx, s.confirmed)
+	v, err := s.lookWhileConnected(ctx)
 	if err != nil {
 		return view{}, err
 	}
@@ -88,6 +88,26 @@ func (s *session) observe(ctx context.Context) (view, error) {
 	s.mu.Unlock()
 	s.saw(v.head.Position, v.last)
 	return v, nil
+}
+
+// lookWhileConnected looks, and gives up when the connection goes: a question that was under way is never answered.
+func (s *session) lookWhileConnected(ctx context.Context) (view, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	wg.Go(func() {
+		select {
+		case <-s.changes:
+			cancel(errDisconnected)
+		case <-ctx.Done():
+		}
+	})
+	v, err := s.look(ctx, s.confirmed)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errDisconnected) {
+		return view{}, cause
+	}
+	return v, err
 }
 
 // note keeps what the stream has confirmed.
@@ -140,19 +160,20 @@ func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.M
 func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) error {
 	enc := newEncoder(s.cfg.Stream.Name, v.head.Epoch)
 	b := &barrier{session: s, epoch: v.head.Epoch, held: s.cfg.Now()}
+	var before *eventstore.Event // the last that was read
 	for from := v.last + 1; ; {
 		upto, err := b.next(ctx, from)
 		if err != nil {
 			return err
 		}
 		for from <= upto {
-			events, err := s.cfg.Log.ReadLog(ctx, from, int(min(upto-from+1, int64(s.cfg.Page))))
-			if err != nil {
-				return fmt.Errorf("read the log from %d: %w", from, err)
-			}
-			page, err := encodePage(enc, events, from)
+			events, err := s.page(ctx, from, upto, before)
 			if err != nil {
 				return err
+			}
+			page := make([]*nats.Msg, len(events))
+			for i := range events {
+				page[i] = enc.encode(&events[i])
 			}
 			select {
 			case pages <- page:
@@ -160,23 +181,37 @@ func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) er
 				return context.Cause(ctx)
 			}
 			from += int64(len(page))
+			before = &events[len(events)-1]
 		}
 	}
 }
 
-// encodePage makes messages of events, which must be there and follow one another from position from on.
-func encodePage(enc *encoder, events []eventstore.Event, from int64) ([]*nats.Msg, error) {
-	if len(events) == 0 {
-		return nil, errEpochChanged
+// page reads events from position from on. It reads the one before them once more: if that has changed, the log was
+// exchanged under this relay, and goes on from another past.
+func (s *session) page(ctx context.Context, from, upto int64, before *eventstore.Event) ([]eventstore.Event, error) {
+	start := from
+	if before != nil {
+		start--
 	}
-	page := make([]*nats.Msg, len(events))
+	events, err := s.cfg.Log.ReadLog(ctx, start, int(min(upto-start+1, int64(s.cfg.Page))))
+	if err != nil {
+		return nil, fmt.Errorf("read the log from %d: %w", start, err)
+	}
 	for i := range events {
-		if want := from + int64(i); events[i].Position != want {
+		if want := start + int64(i); events[i].Position != want {
 			return nil, &holeError{want: want, got: events[i].Position}
 		}
-		page[i] = enc.encode(&events[i])
 	}
-	return page, nil
+	if before != nil && len(events) > 0 {
+		if Hash(&events[0]) != Hash(before) {
+			return nil, errLogChanged
+		}
+		events = events[1:]
+	}
+	if len(events) == 0 {
+		return nil, errLogChanged
+	}
+	return events, nil
 }
 
 // barrier says up to where the log may be published.
@@ -196,7 +231,7 @@ func (b *barrier) next(ctx context.Context, from int64) (int64, error) {
 			return 0, fmt.Errorf("find the end of the log: %w", err)
 		}
 		if head.Epoch != b.epoch || head.Position < from-1 {
-			return 0, errEpochChanged
+			return 0, errLogChanged
 		}
 		b.saw(head.Position, 0)
 		since := b.cfg.Now().Sub(b.held)

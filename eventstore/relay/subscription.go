@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	requestTimeout = 5 * time.Second // for one question to the JetStream API
+	requestTimeout = 2 * time.Second // for one question to the JetStream API
 	minRetry       = 50 * time.Millisecond
 	maxRetry       = 2 * time.Second
 	// abandoned is how long the server keeps a consumer whose process died.
