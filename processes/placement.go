@@ -188,15 +188,15 @@ func (t *placementTurn) reserve() {
 	if t.s.PaidFirst {
 		t.s.ExpiresAt = max(t.s.ExpiresAt, t.s.PayBy)
 	}
-	var steps []commands.Step
-	for _, i := range t.items() {
-		c := stock.Reserve{Key: i.Key, OrderID: t.s.OrderID, ExpiresAt: t.s.ExpiresAt, Now: t.now}
-		for _, l := range i.lines {
-			c.Reservations = append(c.Reservations, stock.Ask{ReservationID: t.reservation(l), Quantity: l.Quantity, AllowBackorder: l.Backorder})
+	demands := make([]commands.Demand, 0, len(t.s.Lines))
+	for _, l := range t.s.Lines {
+		if l.Quantity > 0 {
+			demands = append(demands, commands.Demand{LineID: l.LineID, SKU: l.SKU, Location: l.Location, Quantity: l.Quantity, AllowBackorder: l.Backorder})
 		}
-		steps = append(steps, commands.Stock(c))
 	}
-	t.ask("reserve", stock.CommandReserve, steps)
+	t.ask("reserve", stock.CommandReserve, commands.ReserveSteps(commands.Reservation{
+		OrderID: order.ID(t.s.OrderID), Attempt: t.s.Attempt, Demands: demands, ExpiresAt: t.s.ExpiresAt, Now: t.now,
+	}))
 }
 
 func (t *placementTurn) confirm() {

@@ -26,11 +26,11 @@ type Executor interface {
 	Execute(ctx context.Context, c commands.Command) (commands.Result, error)
 }
 
-// Leases sees to it that one process at a time does what only one should; [eventstore.Postgres] does.
+// Leases sees to it that one process at a time does what only one should; [eventstore.Leases] does.
 type Leases interface {
-	// AcquireLease takes or renews the lease for holder; held is false if another one has it. The term grows with
-	// every change of hands.
-	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (term int64, held bool, err error)
+	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration, upto int64) (eventstore.Lease, error)
+	RenewLease(ctx context.Context, lease eventstore.Lease, ttl time.Duration, upto int64) (eventstore.Lease, error)
+	ReleaseLease(ctx context.Context, lease eventstore.Lease) error
 }
 
 // Config says what a runner needs. Process, Bus, Log, Leases, Conn and Pool are required.
@@ -94,32 +94,52 @@ func NewRunner(config Config) (*Runner, error) {
 // Run follows the events and runs the process until ctx ends. While another instance holds the lease, it waits. What
 // goes wrong on the way is logged and tried again: nothing is lost by it, since the checkpoint stays where it was.
 func (r *Runner) Run(ctx context.Context) error {
-	for pause := r.config.TimerPoll; ctx.Err() == nil; {
-		term, held, err := r.config.Leases.AcquireLease(ctx, leaseName(r.config.Process.Name()), r.config.Holder, r.config.LeaseTTL)
-		if err == nil && held {
-			err = r.lead(ctx, term)
-			pause = r.config.TimerPoll
+	name := leaseName(r.config.Process.Name())
+	for pause := minPause; ctx.Err() == nil; {
+		lease, err := r.config.Leases.AcquireLease(ctx, name, r.config.Holder, r.config.LeaseTTL, 0)
+		if err == nil {
+			started := r.config.Now()
+			err = r.lead(ctx, lease)
+			r.release(ctx, lease)
+			if r.config.Now().Sub(started) > r.config.LeaseTTL {
+				pause = minPause
+			}
 		}
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was told to end
+		}
+		if !errors.Is(err, eventstore.ErrLeaseHeld) {
 			r.config.Logger.WarnContext(ctx, "process was interrupted and starts again",
 				slog.String("process", r.config.Process.Name()), slog.Any("error", err), slog.Duration("again_in", pause))
 		}
 		select {
 		case <-time.After(pause):
-			pause = min(2*pause, r.config.LeaseTTL/2)
+			pause = min(2*pause, r.config.LeaseTTL/3)
 		case <-ctx.Done():
 		}
 	}
 	return nil
 }
 
+// minPause is the first pause before the lease is asked for again.
+const minPause = 100 * time.Millisecond
+
+// release lets the next instance begin at once.
+func (r *Runner) release(ctx context.Context, lease eventstore.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
+	if err := r.config.Leases.ReleaseLease(ctx, lease); err != nil {
+		r.config.Logger.WarnContext(ctx, "lease could not be released and runs out by itself", slog.Any("error", err))
+	}
+}
+
 // lead runs the process while the lease is held.
-func (r *Runner) lead(ctx context.Context, term int64) error {
+func (r *Runner) lead(ctx context.Context, lease eventstore.Lease) error {
 	head, err := r.config.Log.Head(ctx)
 	if err != nil {
 		return err
 	}
-	store := newStore(r.config.Pool, r.config.Process.Name(), head.Epoch, term)
+	store := newStore(r.config.Pool, r.config.Process.Name(), head.Epoch, lease.Term)
 	parking, err := loadParking(ctx, store)
 	if err != nil {
 		return err
@@ -139,7 +159,7 @@ func (r *Runner) lead(ctx context.Context, term int64) error {
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	var workers, saver sync.WaitGroup
 	saver.Go(func() { store.run(storeCtx) })
-	workers.Go(func() { r.keepLease(ctx, term, cancel) })
+	workers.Go(func() { r.keepLease(ctx, lease, cancel) })
 	workers.Go(func() { r.fireTimers(ctx, sub, store) })
 	err = router.Run(ctx)
 	cancel(err)
@@ -175,8 +195,7 @@ func (r *Runner) router(sub message.Subscriber, h *handler) (*message.Router, er
 }
 
 // keepLease renews the lease until ctx ends, and ends everything when it is lost.
-func (r *Runner) keepLease(ctx context.Context, term int64, fail context.CancelCauseFunc) {
-	name := leaseName(r.config.Process.Name())
+func (r *Runner) keepLease(ctx context.Context, lease eventstore.Lease, fail context.CancelCauseFunc) {
 	good := r.config.Now().Add(r.config.LeaseTTL)
 	for {
 		select {
@@ -184,15 +203,12 @@ func (r *Runner) keepLease(ctx context.Context, term int64, fail context.CancelC
 		case <-ctx.Done():
 			return
 		}
-		now, held, err := r.config.Leases.AcquireLease(ctx, name, r.config.Holder, r.config.LeaseTTL)
+		_, err := r.config.Leases.RenewLease(ctx, lease, r.config.LeaseTTL, 0)
 		switch {
-		case err == nil && held && now == term:
-			good = r.config.Now().Add(r.config.LeaseTTL)
 		case err == nil:
-			fail(errFenced)
-			return
-		case r.config.Now().After(good):
-			fail(fmt.Errorf("renew lease %s: %w", name, err))
+			good = r.config.Now().Add(r.config.LeaseTTL)
+		case errors.Is(err, eventstore.ErrLeaseLost) || r.config.Now().After(good):
+			fail(err)
 			return
 		}
 	}
