@@ -1,8 +1,10 @@
 package keyset
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Where collects the conditions of a query and their arguments. Conditions are constant text; what comes from outside
@@ -44,6 +46,17 @@ func (w *Where) String() string {
 
 // MaxText is the most bytes that a text in a filter may have.
 const MaxText = 256
+
+// CheckText refuses texts that no row can hold, by a [*FilterError] for the field: those that are longer than [MaxText],
+// and those that Postgres does not take as text.
+func CheckText(field string, texts ...string) error {
+	for _, t := range texts {
+		if len(t) > MaxText || !utf8.ValidString(t) || strings.ContainsRune(t, 0) {
+			return &FilterError{Field: field, Reason: fmt.Sprintf("must be text of at most %d bytes", MaxText)}
+		}
+	}
+	return nil
+}
 
 // PrefixEnd returns a text behind all that begin with prefix, in the collation "C": in it, a prefix is a range.
 func PrefixEnd(prefix string) string { return prefix + "\U0010ffff" }

@@ -5,6 +5,7 @@
 package orderlist
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -101,13 +102,16 @@ const maxValues = 50
 func (f Filter) normal() (Filter, error) {
 	for _, l := range f.lists() {
 		if len(*l.values) > maxValues {
-			return Filter{}, &keyset.FilterError{Field: l.field, Reason: "has more than 50 values"}
+			return Filter{}, &keyset.FilterError{Field: l.field, Reason: fmt.Sprintf("has more than %d values", maxValues)}
+		}
+		if err := keyset.CheckText(l.field, *l.values...); err != nil {
+			return Filter{}, err
 		}
 		*l.values = slices.Compact(slices.Sorted(slices.Values(*l.values)))
 	}
-	for _, s := range []string{f.CustomerID, f.Number, f.SourceRef} {
-		if strings.ContainsRune(s, 0) {
-			return Filter{}, &keyset.FilterError{Field: "filter", Reason: "holds a zero byte"}
+	for _, e := range f.equal() {
+		if err := keyset.CheckText(e.field, e.value); err != nil {
+			return Filter{}, err
 		}
 	}
 	byTotal := f.Sort == TotalAsc || f.Sort == TotalDesc
@@ -147,8 +151,22 @@ func (f *Filter) anyOf() []list {
 	}
 }
 
+// lists returns all lists of values of f.
 func (f *Filter) lists() []list {
 	return append(f.anyOf(), list{"hold", "holds", &f.Holds}, list{"tag", "tags", &f.Tags}, list{"sku", "skus", &f.SKUs})
+}
+
+// exact is a column that must have a value, unless that is empty.
+type exact struct{ field, value string }
+
+// equal returns the conditions of f on single values; the fields are named as the columns.
+func (f *Filter) equal() []exact {
+	return []exact{
+		{"customer_id", f.CustomerID},
+		{"number", f.Number},
+		{"source_ref", f.SourceRef},
+		{"currency", f.Currency},
+	}
 }
 
 // ordering is how a sort becomes SQL.

@@ -95,14 +95,9 @@ func (f *Filter) conditions(w *keyset.Where) {
 			w.Add(l.column+" = ANY (?)", *l.values)
 		}
 	}
-	for _, e := range []struct{ column, value string }{
-		{"customer_id", f.CustomerID},
-		{"number", f.Number},
-		{"source_ref", f.SourceRef},
-		{"currency", f.Currency},
-	} {
+	for _, e := range f.equal() {
 		if e.value != "" {
-			w.Add(e.column+" = ?", e.value)
+			w.Add(e.field+" = ?", e.value)
 		}
 	}
 	if len(f.Holds) > 0 {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"waybill/domain"
 	"waybill/projections/keyset"
 )
 
@@ -73,7 +72,7 @@ func Reservations(ctx context.Context, db keyset.Querier, f ReservationFilter) (
 
 func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {
 	f.Locations = slices.Compact(slices.Sorted(slices.Values(f.Locations)))
-	if err = checkNames(append([]string{f.SKUPrefix}, f.Locations...)...); err != nil {
+	if err = errors.Join(keyset.CheckText("sku_prefix", f.SKUPrefix), keyset.CheckText("location", f.Locations...)); err != nil {
 		return "", nil, scope, 0, err
 	}
 	if limit, err = keyset.Limit(f.Limit); err != nil {
@@ -113,7 +112,8 @@ func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, 
 	if f.OrderID == "" && f.SKU == "" {
 		return "", nil, scope, 0, &keyset.FilterError{Field: "order_id", Reason: "or sku is needed"}
 	}
-	if err = checkNames(f.OrderID, f.SKU, f.Location); err != nil {
+	err = errors.Join(keyset.CheckText("order_id", f.OrderID), keyset.CheckText("sku", f.SKU), keyset.CheckText("location", f.Location))
+	if err != nil {
 		return "", nil, scope, 0, err
 	}
 	if limit, err = keyset.Limit(f.Limit); err != nil {
@@ -144,16 +144,6 @@ func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, 
 	}
 	place := w.Arg(limit + 1)
 	return "SELECT " + reservationColumns + " FROM readmodel.stock_reservations" + w.String() + " ORDER BY seq, reservation_id LIMIT " + place, w.Args(), scope, limit, nil
-}
-
-// checkNames refuses what Postgres cannot take as text.
-func checkNames(names ...string) error {
-	for _, n := range names {
-		if domain.CheckText("filter", n, keyset.MaxText) != nil {
-			return &keyset.FilterError{Field: "filter", Reason: "holds text that is no name"}
-		}
-	}
-	return nil
 }
 
 func scanLevel(row pgx.CollectableRow) (Level, error) {

@@ -2,6 +2,7 @@ package stuckorders
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,10 +40,8 @@ func (f Filter) query(now time.Time) (sql string, args []any, scope keyset.Scope
 	if f.OlderThan < 0 {
 		return "", nil, scope, 0, &keyset.FilterError{Field: "older_than", Reason: "must not be negative"}
 	}
-	for _, v := range slices.Concat(f.Lifecycle, f.Channels) {
-		if domain.CheckText("filter", v, keyset.MaxText) != nil {
-			return "", nil, scope, 0, &keyset.FilterError{Field: "filter", Reason: "holds text that is no name"}
-		}
+	if err = errors.Join(keyset.CheckText("lifecycle", f.Lifecycle...), keyset.CheckText("channel", f.Channels...)); err != nil {
+		return "", nil, scope, 0, err
 	}
 	if limit, err = keyset.Limit(f.Limit); err != nil {
 		return "", nil, scope, 0, err

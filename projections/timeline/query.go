@@ -3,13 +3,13 @@ package timeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"waybill/domain"
 	"waybill/eventstore"
 	"waybill/projections"
 	"waybill/projections/keyset"
@@ -107,8 +107,8 @@ type query struct {
 
 func (f Filter) query() (query, error) {
 	q := query{Filter: f}
-	if domain.CheckText("order_id", f.OrderID, keyset.MaxText) != nil || f.OrderID == "" {
-		return q, &keyset.FilterError{Field: "order_id", Reason: "is no id"}
+	if err := errors.Join(keyset.CheckText("order_id", f.OrderID), keyset.CheckText("type", f.Types...)); err != nil {
+		return q, err
 	}
 	q.Types = slices.Compact(slices.Sorted(slices.Values(f.Types)))
 	var err error
