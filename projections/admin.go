@@ -130,7 +130,7 @@ WHERE name = $1 AND version = $2`, name, version)
 // passed waits until the version is not behind the live one, whose row is locked and so stands still, and locks it.
 func passed(ctx context.Context, tx pgx.Tx, name string, version int, live versionRow) (versionRow, error) {
 	const one = "SELECT version, position, epoch, tables FROM projections.versions WHERE name = $1 AND version = $2"
-	ctx, cancel := context.WithTimeout(ctx, flipWait)
+	wait, cancel := context.WithTimeout(ctx, flipWait)
 	defer cancel()
 	for sql := one; ; {
 		var next versionRow
@@ -146,7 +146,7 @@ func passed(ctx context.Context, tx pgx.Tx, name string, version int, live versi
 		case live.version != 0 && next.epoch == live.epoch && live.position-next.position > flipNear:
 			return next, behind
 		case live.version != 0 && next.epoch == live.epoch && next.position < live.position:
-			if !sleep(ctx, 5*time.Millisecond) {
+			if !sleep(wait, 5*time.Millisecond) {
 				return next, behind
 			}
 		case sql == one:
