@@ -159,8 +159,9 @@ type Snapshots interface {
 
 // Limits of one commit and one page.
 const (
-	MaxPage         = 10_000  // events that ReadLog returns at most
-	MaxCommitEvents = 5_000   // events in one commit
-	MaxEventBytes   = 1 << 20 // bytes of Data and Meta of one event
-	MaxStreamName   = 200     // bytes of a stream's name
+	MaxPage         = 10_000   // events that ReadLog returns at most
+	MaxCommitEvents = 5_000    // events in one commit
+	MaxCommitBytes  = 32 << 20 // bytes of Data and Meta in one commit, about
+	MaxEventBytes   = 1 << 20  // bytes of Data and Meta of one event, and of a verdict
+	MaxStreamName   = 200      // bytes of a stream's name
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -87,6 +88,11 @@ func (c *Commit) validate() error {
 		return fmt.Errorf("%w: both events and a verdict", ErrInvalid)
 	case n == 0 && len(c.Claims) > 0:
 		return fmt.Errorf("%w: claims without events", ErrInvalid)
+	case c.bytes() > MaxCommitBytes:
+		return fmt.Errorf("%w: %d bytes, at most %d fit one commit", ErrInvalid, c.bytes(), MaxCommitBytes)
+	}
+	if err := c.Verdict.validate(); err != nil {
+		return err
 	}
 	for i := range c.Streams {
 		if err := c.Streams[i].validate(); err != nil {
@@ -98,10 +104,31 @@ func (c *Commit) validate() error {
 			}
 		}
 	}
-	for _, k := range c.Claims {
+	for i, k := range c.Claims {
 		if err := validText(k); err != nil {
 			return fmt.Errorf("%w: claim %q: %w", ErrInvalid, k, err)
 		}
+		if slices.Contains(c.Claims[:i], k) {
+			return fmt.Errorf("%w: claim %q is named twice", ErrInvalid, k)
+		}
+	}
+	return nil
+}
+
+func (v *Verdict) validate() error {
+	if v == nil {
+		return nil
+	}
+	for _, s := range []string{v.Code, v.Key, v.Type} {
+		if s == "" {
+			continue
+		}
+		if err := validText(s); err != nil {
+			return fmt.Errorf("%w: verdict: %q: %w", ErrInvalid, s, err)
+		}
+	}
+	if n := len(v.Data) + len(v.Meta); n > MaxEventBytes {
+		return fmt.Errorf("%w: verdict has %d bytes, at most %d", ErrInvalid, n, MaxEventBytes)
 	}
 	return nil
 }
@@ -117,6 +144,9 @@ func (s *StreamEvents) validate() error {
 		e := &s.Events[i]
 		if e.Type == "" || e.Schema < 1 {
 			return fmt.Errorf("%w: stream %s: event %d has no type or schema", ErrInvalid, s.ID, i)
+		}
+		if err := validText(e.Type); err != nil {
+			return fmt.Errorf("%w: stream %s: type of event %d: %w", ErrInvalid, s.ID, i, err)
 		}
 		if len(e.Data)+len(e.Meta) > MaxEventBytes {
 			return fmt.Errorf("%w: stream %s: event %d (%s) has %d bytes, at most %d", ErrInvalid, s.ID, i, e.Type, len(e.Data)+len(e.Meta), MaxEventBytes)
