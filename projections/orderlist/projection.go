@@ -72,7 +72,9 @@ CREATE INDEX order_list_total    ON order_list (currency, total_minor, seq);
 CREATE INDEX order_list_number   ON order_list (number, seq);
 CREATE INDEX order_list_source   ON order_list (source_ref) WHERE source_ref <> '';
 CREATE INDEX order_list_customer ON order_list (customer_id, placed_at, seq) WHERE customer_id <> '';
-CREATE INDEX order_list_state    ON order_list (lifecycle, fulfilment_status, placed_at, seq);
+CREATE INDEX order_list_lifecycle  ON order_list (lifecycle, placed_at, seq);
+CREATE INDEX order_list_fulfilment ON order_list (fulfilment_status, placed_at, seq);
+CREATE INDEX order_list_held       ON order_list (placed_at, seq) WHERE holds <> '{}';
 CREATE INDEX order_list_words    ON order_list USING gin (skus, tags);
 `
 }

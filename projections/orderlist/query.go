@@ -103,8 +103,12 @@ func (f *Filter) conditions(w *keyset.Where) {
 	if len(f.Holds) > 0 {
 		w.Add("holds && ?", f.Holds)
 	}
-	if f.OnHold != nil {
-		w.Add("(holds <> '{}') = ?", *f.OnHold)
+	switch { // constant conditions, so that the partial index is seen to fit
+	case len(f.Holds) > 0, f.OnHold != nil && *f.OnHold:
+		w.Add("holds <> '{}'")
+	}
+	if f.OnHold != nil && !*f.OnHold {
+		w.Add("holds = '{}'")
 	}
 	if len(f.Tags) > 0 {
 		w.Add("tags @> ?", f.Tags)
