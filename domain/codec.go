@@ -23,21 +23,27 @@ func Marshal(v any) ([]byte, error) {
 	return w, nil
 }
 
-// Unmarshal reads data, which must be exactly one well-formed msgpack value, into v. Unknown fields are passed over.
+// Unmarshal reads data, which must be exactly one well-formed msgpack map, into the struct that v points to. Unknown fields are passed over.
 // Truncated input, anything after the value, text that is not UTF-8 and lengths that the input cannot hold are errors; no
 // input makes it panic or take memory out of proportion.
 func Unmarshal(data []byte, v any) error {
-	if err := Check(data); err != nil {
+	text := string(data)
+	if err := check(text); err != nil {
 		return err
 	}
 	dec := msgpack.GetDecoder()
 	defer msgpack.PutDecoder(dec)
-	dec.Reset(&reader{data: data})
+	dec.Reset(&reader{data: text})
+	if code, err := dec.PeekCode(); err != nil || !isMap(code) {
+		return fmt.Errorf("decode %T: not a map", v)
+	}
 	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("decode %T: %w", v, err)
 	}
 	return nil
 }
+
+func isMap(code byte) bool { return code&0xf0 == 0x80 || code == 0xde || code == 0xdf }
 
 // EncodeMsgpack implements msgpack.CustomEncoder with the envelope described at [Personal].
 func (p Personal) EncodeMsgpack(enc *msgpack.Encoder) error {

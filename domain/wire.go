@@ -3,12 +3,15 @@ package domain
 import (
 	"errors"
 	"fmt"
-	"math"
 	"unicode/utf8"
 )
 
-// errTruncated reports input that ends inside a value.
-var errTruncated = errors.New("msgpack: input ends inside a value")
+// What can be wrong with input that is not one well-formed value.
+var (
+	errTruncated = errors.New("msgpack: input ends inside a value")
+	errNotUTF8   = errors.New("msgpack: text is not UTF-8")
+	errKey       = errors.New("msgpack: map key is not text")
+)
 
 // maxDepth is how deep arrays and maps may nest in stored data.
 const maxDepth = 32
@@ -20,9 +23,9 @@ func (b *buffer) Write(p []byte) (int, error) { *b = append(*b, p...); return le
 
 func (b *buffer) WriteByte(c byte) error { *b = append(*b, c); return nil }
 
-// reader hands bytes to a msgpack decoder without a copy.
+// reader hands bytes to a msgpack decoder.
 type reader struct {
-	data []byte
+	data string
 	off  int
 }
 
@@ -52,23 +55,10 @@ func (r *reader) UnreadByte() error {
 	return nil
 }
 
-// Check reports whether data is exactly one well-formed msgpack value of the kinds that events use: integers, booleans,
-// UTF-8 text, bytes, arrays, and maps with text keys.
-func Check(data []byte) error {
-	rest, err := checkValue(data, 0)
-	if err != nil {
-		return err
-	}
-	if len(rest) > 0 {
-		return fmt.Errorf("msgpack: %d bytes after the value", len(rest))
-	}
-	return nil
-}
-
-// header splits the first value of b into its kind, its number or length, and the bytes after the header.
-func header(b []byte) (kind kind, n uint64, rest []byte, err error) {
-	if len(b) == 0 {
-		return 0, 0, nil, errTruncated
+// header splits the first value of b into its kind, its number or length, and what follows the header.
+func header(b string) (kind kind, n uint64, rest string, err error) {
+	if b == "" {
+		return 0, 0, "", errTruncated
 	}
 	c, rest := b[0], b[1:]
 	switch {
@@ -83,30 +73,18 @@ func header(b []byte) (kind kind, n uint64, rest []byte, err error) {
 	case c >= 0xe0:
 		return kindInt, uint64(int64(int8(c))), rest, nil
 	}
-	switch c {
-	case 0xc2, 0xc3:
+	kind, width := shapeOf(c)
+	if kind == 0 {
+		return 0, 0, "", fmt.Errorf("msgpack: byte %#02x begins no value of an event", c)
+	}
+	if kind == kindBool {
 		return kindBool, uint64(c & 1), rest, nil
-	case 0xc4, 0xc5, 0xc6:
-		kind = kindBytes
-	case 0xcc, 0xcd, 0xce, 0xcf:
-		kind = kindUint
-	case 0xd0, 0xd1, 0xd2, 0xd3:
-		kind = kindInt
-	case 0xd9, 0xda, 0xdb:
-		kind = kindText
-	case 0xdc, 0xdd:
-		kind = kindArray
-	case 0xde, 0xdf:
-		kind = kindMap
-	default:
-		return 0, 0, nil, fmt.Errorf("msgpack: byte %#02x begins no value of an event", c)
 	}
-	width := widthOf(c)
 	if len(rest) < width {
-		return 0, 0, nil, errTruncated
+		return 0, 0, "", errTruncated
 	}
-	for _, d := range rest[:width] {
-		n = n<<8 | uint64(d)
+	for i := range width {
+		n = n<<8 | uint64(rest[i])
 	}
 	if kind == kindInt { // sign-extend from its width
 		shift := 64 - 8*width
@@ -115,17 +93,26 @@ func header(b []byte) (kind kind, n uint64, rest []byte, err error) {
 	return kind, n, rest[width:], nil
 }
 
-// widthOf returns how many bytes of number or length follow the header byte c.
-func widthOf(c byte) int {
+// shapeOf returns what the header byte c begins and how many bytes of number or length follow it; no kind for nil,
+// floats and extensions, which events do not use.
+func shapeOf(c byte) (k kind, width int) {
 	switch c {
-	case 0xc4, 0xcc, 0xd0, 0xd9:
-		return 1
-	case 0xc5, 0xcd, 0xd1, 0xda, 0xdc, 0xde:
-		return 2
-	case 0xc6, 0xce, 0xd2, 0xdb, 0xdd, 0xdf:
-		return 4
+	case 0xc2, 0xc3:
+		return kindBool, 0
+	case 0xc4, 0xc5, 0xc6:
+		return kindBytes, 1 << (c - 0xc4)
+	case 0xcc, 0xcd, 0xce, 0xcf:
+		return kindUint, 1 << (c - 0xcc)
+	case 0xd0, 0xd1, 0xd2, 0xd3:
+		return kindInt, 1 << (c - 0xd0)
+	case 0xd9, 0xda, 0xdb:
+		return kindText, 1 << (c - 0xd9)
+	case 0xdc, 0xdd:
+		return kindArray, 2 << (c - 0xdc)
+	case 0xde, 0xdf:
+		return kindMap, 2 << (c - 0xde)
 	}
-	return 8
+	return 0, 0
 }
 
 // kind is what a msgpack value is.
@@ -141,44 +128,60 @@ const (
 	kindMap
 )
 
-func checkValue(b []byte, depth int) (rest []byte, err error) {
+// skip passes over the first value of b, which may stand depth levels deep.
+func skip(b string, depth int) (rest string, err error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("msgpack: nested deeper than %d", maxDepth)
+		return "", fmt.Errorf("msgpack: nested deeper than %d", maxDepth)
 	}
 	k, n, rest, err := header(b)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	switch k {
 	case kindUint, kindInt, kindBool:
 		return rest, nil
 	case kindText, kindBytes:
 		if n > uint64(len(rest)) {
-			return nil, errTruncated
+			return "", errTruncated
 		}
-		if k == kindText && !utf8.Valid(rest[:n]) {
-			return nil, errors.New("msgpack: text is not UTF-8")
+		if k == kindText && !utf8.ValidString(rest[:n]) {
+			return "", errNotUTF8
 		}
 		return rest[n:], nil
 	case kindArray, kindMap:
 	}
-	if n > uint64(len(rest)) || n > math.MaxInt32 {
-		return nil, errTruncated
+	if n > uint64(len(rest)) { // every entry takes a byte at least
+		return "", errTruncated
 	}
 	for range n {
 		if k == kindMap {
-			if len(rest) > 0 {
-				if kk, _, _, err := header(rest); err == nil && kk != kindText {
-					return nil, errors.New("msgpack: map key is not text")
-				}
+			if kk, _, _, err := header(rest); err == nil && kk != kindText {
+				return "", errKey
 			}
-			if rest, err = checkValue(rest, depth+1); err != nil {
-				return nil, err
+			if rest, err = skip(rest, depth+1); err != nil {
+				return "", err
 			}
 		}
-		if rest, err = checkValue(rest, depth+1); err != nil {
-			return nil, err
+		if rest, err = skip(rest, depth+1); err != nil {
+			return "", err
 		}
 	}
 	return rest, nil
+}
+
+// check reports whether data is exactly one well-formed msgpack value of the kinds that events use: integers, booleans,
+// UTF-8 text, bytes, arrays, and maps with text keys.
+func check(data string) error {
+	rest, err := skip(data, 0)
+	if err != nil {
+		return err
+	}
+	return atEnd(rest)
+}
+
+func atEnd(rest string) error {
+	if rest != "" {
+		return fmt.Errorf("msgpack: %d bytes after the value", len(rest))
+	}
+	return nil
 }

@@ -61,7 +61,7 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 			}
 			return old.upcast()
 		case SchemaPlaced:
-			return event[Placed](data)
+			return readPlaced(data)
 		}
 		return nil, errors.New("unknown schema")
 	}

@@ -1,0 +1,104 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"waybill/domain"
+	"waybill/domain/money"
+	"waybill/domain/order"
+)
+
+// t0 is when the orders of these tests are placed.
+var t0 = domain.TimeOf(time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC))
+
+const orderID order.ID = "0198c0de-0000-7000-8000-000000000001"
+
+func eur(minor int64) money.Money { return money.New(minor, "EUR") }
+
+// details returns an order that uses every field: two lines of one SKU, one for nothing, a price below the minor unit,
+// discounts, taxes of both kinds, delivery, a fee and a discount on the whole.
+func details() order.Details {
+	p := domain.NewPersonal
+	home := order.Address{
+		Name: p("Ada Lovelace"), Lines: []domain.Personal{p("12 St James's Square"), p("2nd floor")}, City: p("London"),
+		Region: p("Greater London"), Postcode: p("SW1Y 4JH"), PostcodePrefix: "SW1Y", Country: "GB",
+	}
+	return order.Details{
+		Number: "WEB-1001", Channel: "web", SourceRef: "536365", CustomerID: "17850", Currency: "EUR",
+		Contact: order.Contact{Name: p("Ada Lovelace"), Email: p("ada@example.org"), Phone: p("+44 20 7946 0000"), Billing: home, Delivery: home},
+		Lines: []order.Line{
+			{
+				ID: "1", SKU: "85123A", Title: "WHITE HANGING HEART", Quantity: 3, UnitPrice: "10.00", PriceIncludesTax: true,
+				Discounts: []order.Discount{{ID: "d1", Code: "SUMMER", Amount: eur(100)}},
+				Taxes:     []order.Tax{{Code: "VAT", Rate: "0.2", Amount: eur(483)}},
+				Total:     eur(2900), RequiresShipping: true, AllowBackorder: true, Location: "BER1",
+			},
+			{ID: "2", SKU: "85123A", Title: "WHITE HANGING HEART", Quantity: 1, UnitPrice: "0", Total: eur(0)},
+			{
+				ID: "3", SKU: "BANK CHARGES", Title: "Wire", Quantity: 1_000, UnitPrice: "0.00125",
+				Taxes: []order.Tax{{Code: "VAT", Rate: "0.2", Amount: eur(25)}}, Total: eur(150),
+			},
+		},
+		Shipping: []order.ShippingLine{{
+			ID: "s1", Title: "Parcel", Amount: eur(500), Discounts: []order.Discount{{ID: "d2", Amount: eur(50)}},
+			Taxes: []order.Tax{{Code: "VAT", Rate: "0.2", Amount: eur(90)}}, Total: eur(540),
+		}},
+		Surcharges: []order.Surcharge{
+			{ID: "f1", Title: "Gift wrap", Amount: eur(200), Total: eur(200)},
+			{ID: "f2", Title: "Loyal customer", Amount: eur(-305), PriceIncludesTax: true, Taxes: []order.Tax{{Code: "VAT", Amount: eur(-51)}}, Total: eur(-305)},
+		},
+		Totals: order.Totals{
+			Goods: eur(3125), Discount: eur(150), Shipping: eur(500), Surcharge: eur(-105), Tax: eur(547), Grand: eur(3485),
+		},
+		Rounding:      order.Rounding{Level: order.RoundLine, Mode: money.HalfEven},
+		PaymentTerms:  order.PaymentTerms{Kind: order.PaymentAuthorise, PayBy: t0.Add(time.Hour)},
+		ReservePolicy: order.ReserveOnOrder, ShipBy: t0.Add(48 * time.Hour), Tags: []string{"b2b", "gift"},
+		Attributes: map[string]string{"utm": "spring", "basket": "42"}, PlacedAt: t0.Add(-time.Minute),
+	}
+}
+
+// placed returns the event of an accepted [order.Place] of these details.
+func placed(tb testing.TB, d order.Details) order.Placed {
+	tb.Helper()
+	events, err := order.Decide(new(order.Order), order.Place{ID: orderID, Details: d, Now: t0})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return events[0].(order.Placed)
+}
+
+// samples returns one of every event, with every field set.
+func samples(tb testing.TB) []order.Event {
+	tb.Helper()
+	note := domain.NewPersonal("called about it")
+	return []order.Event{
+		placed(tb, details()),
+		order.Confirmed{At: t0},
+		order.Rejected{Rejection: order.Rejection{
+			Reason: order.RejectOutOfStock, Detail: "one line is sold out",
+			Shortages: []order.Shortage{{SKU: "85123A", Location: "BER1", Requested: 3, Available: 1}},
+		}, At: t0},
+		order.Expired{Deadline: t0, At: t0 + 1},
+		order.HoldPlaced{
+			HoldID: "h1", Kind: order.HoldFraud, Blocks: []order.Verb{order.VerbCapture, order.VerbShip}, Until: t0 + 9, Note: note, At: t0,
+		},
+		order.HoldReleased{HoldID: "h1", Note: note, At: t0},
+		order.LinesCancelled{
+			CancellationID: "c1", Reason: order.CancelCustomer, Note: note,
+			Lines: []order.CancelledLine{{LineID: "1", Quantity: 2, Credit: eur(1743)}}, Credit: eur(1743), At: t0,
+		},
+		order.Cancelled{CancellationID: "c1", Reason: order.CancelCustomer, Credit: eur(740), At: t0},
+		order.NoteAdded{NoteID: "n1", Text: note, Public: true, At: t0},
+		order.Tagged{Tags: []string{"b2b", "vip"}, At: t0},
+		order.Untagged{Tags: []string{"b2b"}, At: t0},
+	}
+}
+
+func evolve(events ...order.Event) *order.Order {
+	o := new(order.Order)
+	for _, e := range events {
+		order.Evolve(o, e)
+	}
+	return o
+}
