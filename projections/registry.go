@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -162,6 +163,16 @@ func dropViews(ctx context.Context, tx pgx.Tx, tables []string) error {
 	return nil
 }
 
+// foldSettings are those of a session that applies batches. Every statement of a fold finds its rows by a key. A plan
+// that was made while the table was empty must not read the whole table when a rebuild has filled it a minute later.
+func foldSettings(schema string) map[string]string {
+	return map[string]string{
+		"search_path": quote(schema), "synchronous_commit": "off",
+		"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+		"work_mem": "16MB", // a whole batch, unnested, stays in memory
+	}
+}
+
 // dedicated returns a pool of n connections like those of pool, whose search path leads to schema. A runner does not
 // share connections: a statement prepared under one search path would have to be planned anew under another, and may
 // not even have the same result.
@@ -173,8 +184,7 @@ func dropViews(ctx context.Context, tx pgx.Tx, tables []string) error {
 func dedicated(ctx context.Context, pool *pgxpool.Pool, schema string, n int32) (*pgxpool.Pool, error) {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = n, 0, 0
-	cfg.ConnConfig.RuntimeParams["search_path"] = quote(schema)
-	cfg.ConnConfig.RuntimeParams["synchronous_commit"] = "off"
+	maps.Copy(cfg.ConnConfig.RuntimeParams, foldSettings(schema))
 	own, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connections of %s: %w", schema, err)

@@ -98,8 +98,9 @@ type verifier struct {
 
 func (v *verifier) run(ctx context.Context) (found Verification, err error) {
 	cfg := v.cfg.Pool.Config().ConnConfig
+	maps.Copy(cfg.RuntimeParams, foldSettings(v.scratch))
 	maps.Copy(cfg.RuntimeParams, map[string]string{
-		"search_path": quote(v.scratch), "synchronous_commit": "off", "idle_in_transaction_session_timeout": "0", "statement_timeout": "0",
+		"idle_in_transaction_session_timeout": "0", "statement_timeout": "0",
 		"datestyle": "ISO, YMD", "intervalstyle": "iso_8601", "timezone": "UTC", "extra_float_digits": "1", "bytea_output": "hex",
 	})
 	if v.conn, err = pgx.ConnectConfig(ctx, cfg); err != nil {
@@ -162,6 +163,9 @@ func (v *verifier) round(ctx context.Context) (Verification, error) {
 		found.Position, found.LeftOut = end.position, len(now)
 		err = v.fold(ctx, start.position, end, now, func(b batch) error { return v.folder.apply(ctx, tx, b.items) })
 		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "SET LOCAL enable_seqscan TO on; SET LOCAL enable_hashjoin TO on; SET LOCAL enable_mergejoin TO on"); err != nil {
 			return err
 		}
 		return v.compare(ctx, tx, &found)

@@ -1,0 +1,197 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"waybill/eventstore"
+	"waybill/projections"
+	"waybill/projections/projectiontest"
+)
+
+// failing fails on events of a key, from one position on, until it is mended.
+type failing struct {
+	key    string
+	from   int64
+	mended atomic.Bool
+}
+
+func (f *failing) check(e *projections.Event) error {
+	if e.Meta.Key == f.key && e.Position >= f.from && !f.mended.Load() {
+		return fmt.Errorf("cannot make sense of event %d", e.Position)
+	}
+	return nil
+}
+
+func parkedOf(tb testing.TB, a projections.Admin, state string) []int64 {
+	tb.Helper()
+	list, err := a.Parked(tb.Context(), "tally")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var positions []int64
+	for _, p := range list {
+		if p.State == state {
+			positions = append(positions, p.Position)
+		}
+	}
+	return positions
+}
+
+// positionsOf lists the wanted events of a key.
+func positionsOf(tb testing.TB, log eventstore.Reader, key string) []int64 {
+	tb.Helper()
+	page, err := log.ReadLog(tb.Context(), 1, eventstore.MaxPage)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var positions []int64
+	for _, e := range page {
+		if meta, err := e.Metadata(); err == nil && meta.Key == key && e.Type != "thing.ignored" {
+			positions = append(positions, e.Position)
+		}
+	}
+	return positions
+}
+
+func TestParkRetryAndSkip(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t)
+	commits := history(t, 400, 10)
+	projectiontest.Append(t, log, commits[:200]...)
+	f := &failing{key: "k4", from: 30}
+	p := tally{fail: f.check}
+	admin := projections.Admin{Pool: pool, Log: log}
+	r := start(t, projections.Config{Projection: p, Pool: pool, Log: log, PageEvents: 64, FarBehind: 1})
+	waitFor(t, pool, 200)
+	all := positionsOf(t, log, "k4")
+	first := slices.IndexFunc(all, func(p int64) bool { return p >= 30 })
+	if got := parkedOf(t, admin, "failed"); !slices.Equal(got, all[first:first+1]) {
+		t.Fatalf("failed are %v, want %v", got, all[first:first+1])
+	}
+	if got := parkedOf(t, admin, "waiting"); !slices.Equal(got, all[first+1:]) {
+		t.Fatalf("waiting are %v, want %v", got, all[first+1:])
+	}
+	exact(t, pool, tally{}, log) // all others are there
+
+	// Not mended yet: the order of the queue stays.
+	err := admin.Retry(t.Context(), p, "k4")
+	if parked, ok := errors.AsType[*projections.ParkedError](err); !ok || parked.Position != all[first] || parked.Key != "k4" {
+		t.Fatalf("retry says %v, want that event %d fails", err, all[first])
+	}
+	list, err := admin.Parked(t.Context(), "tally")
+	if err != nil || list[0].Attempts != 2 || !strings.Contains(list[0].Error, "cannot make sense") {
+		t.Fatalf("first parked is %+v, %v, want two attempts", list[0], err)
+	}
+
+	// Skipped: the next one fails in its turn, for now the last of all.
+	f.from = all[len(all)-1]
+	if err := admin.Skip(t.Context(), p, "k4", all[first]+1, "wrong place"); !errors.Is(err, projections.ErrUnknown) {
+		t.Errorf("skip of an event that is not the first says %v", err)
+	}
+	err = admin.Skip(t.Context(), p, "k4", all[first], "a duplicate from the old shop")
+	if parked, ok := errors.AsType[*projections.ParkedError](err); !ok || parked.Position != f.from {
+		t.Fatalf("skip says %v, want that event %d fails", err, f.from)
+	}
+	if got := parkedOf(t, admin, "skipped"); !slices.Equal(got, all[first:first+1]) {
+		t.Errorf("skipped are %v, want %v", got, all[first:first+1])
+	}
+
+	// Mended: the key flows again, while the runner goes on.
+	projectiontest.Append(t, log, commits[200:300]...)
+	waitFor(t, pool, 300)
+	f.mended.Store(true)
+	if err := admin.Retry(t.Context(), p, "k4"); err != nil {
+		t.Fatal(err)
+	}
+	projectiontest.Append(t, log, commits[300:]...)
+	waitFor(t, pool, 400)
+	r.stop(t)
+	if got := append(parkedOf(t, admin, "failed"), parkedOf(t, admin, "waiting")...); len(got) > 0 {
+		t.Errorf("still parked are %v", got)
+	}
+	if v := exact(t, pool, tally{}, log); v.LeftOut != 1 {
+		t.Errorf("%d events are left out, want the one that was skipped", v.LeftOut)
+	}
+	rows, err := pool.Query(t.Context(), "SELECT position FROM readmodel.tally_entries WHERE key = 'k4' ORDER BY nth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if want := slices.Delete(positionsOf(t, log, "k4"), first, first+1); err != nil || !slices.Equal(got, want) {
+		t.Errorf("events of the key were applied in the order %v, %v, want %v", got, err, want)
+	}
+}
+
+// A runner and retries from outside, both at work on the same projection all the time.
+func TestRetryWhileTheRunnerRuns(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t)
+	var flaky atomic.Int64
+	p := tally{fail: func(e *projections.Event) error {
+		if e.Meta.Key == "k1" && flaky.Add(1)%2 == 1 {
+			return errors.New("every other time")
+		}
+		return nil
+	}}
+	admin := projections.Admin{Pool: pool, Log: log}
+	start(t, projections.Config{Projection: p, Pool: pool, Log: log, Feed: &projectiontest.Feed{Log: log}})
+	waitFor(t, pool, 0)
+	for i, c := range history(t, 500, 6) {
+		projectiontest.Append(t, log, c)
+		if i%10 == 9 {
+			if err := admin.Retry(t.Context(), p, "k1"); err != nil && !errors.Is(err, projections.ErrParked) && !errors.Is(err, projections.ErrUnknown) {
+				t.Fatal(err)
+			}
+		}
+	}
+	waitFor(t, pool, 500)
+	until(t, "the key flows", func() bool { return admin.Retry(t.Context(), tally{}, "k1") == nil })
+	if v := exact(t, pool, tally{}, log); v.LeftOut > 0 {
+		t.Errorf("%d events are left out", v.LeftOut)
+	}
+}
+
+func TestPanicParks(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 50, 5)...)
+	p := tally{before: func(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
+		for _, e := range events {
+			if e.Position == 21 {
+				if _, err := tx.Query(ctx, "SELECT generate_series(1, 100000)"); err != nil { // left open
+					return err
+				}
+				panic("no such luck")
+			}
+		}
+		return nil
+	}}
+	r := start(t, projections.Config{Projection: p, Pool: pool, Log: log})
+	waitFor(t, pool, 50)
+	r.stop(t)
+	list, err := (projections.Admin{Pool: pool, Log: log}).Parked(t.Context(), "tally")
+	if err != nil || len(list) == 0 || list[0].Position != 21 || !strings.Contains(list[0].Error, "panic: no such luck") {
+		t.Fatalf("parked are %+v, %v, want event 21 with its panic", list, err)
+	}
+	exact(t, pool, tally{}, log)
+}
+
+func TestTooManyParkedStops(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 200, 50)...)
+	p := tally{fail: func(*projections.Event) error { return errors.New("this code is wrong altogether") }}
+	r := start(t, projections.Config{Projection: p, Pool: pool, Log: log, MaxParkedKeys: 3})
+	if err := r.fails(t); !errors.Is(err, projections.ErrTooManyParked) || !strings.Contains(err.Error(), "wrong altogether") {
+		t.Errorf("runner says %v, want ErrTooManyParked and the reason", err)
+	}
+	if got := parkedOf(t, projections.Admin{Pool: pool, Log: log}, "failed"); len(got) != 3 {
+		t.Errorf("failed are %v, want three", got)
+	}
+}
