@@ -240,9 +240,6 @@ type notSentError struct{ err error }
 func (e *notSentError) Error() string { return "connect: " + e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }
 
-// SafeToRetry is what pgconn.SafeToRetry asks.
-func (e *notSentError) SafeToRetry() bool { return true }
-
 // signal tells how far the log is known to reach.
 type signal struct {
 	mu       sync.Mutex

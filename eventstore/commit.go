@@ -287,7 +287,8 @@ const (
 )
 
 // classify sorts errors by what is known afterwards. Only an ERROR of the server is proof that nothing was committed:
-// after a FATAL one, as from a shutdown while it waits for the standby, the commit may stand.
+// after a FATAL one, as from a shutdown while it waits for the standby, the commit may stand. pgconn.SafeToRetry is no
+// proof: pgx 5.12 says so of a batch whose answer was lost, because by then it finds its own connection closed.
 func classify(err error) failure {
 	if errors.Is(err, errLost) {
 		return failLost
@@ -295,10 +296,7 @@ func classify(err error) failure {
 	if _, ok := errors.AsType[*FencedError](err); ok {
 		return failPermanent
 	}
-	if pgconn.SafeToRetry(err) {
-		return failRetry
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+	if _, ok := errors.AsType[*notSentError](err); ok {
 		return failRetry
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)

@@ -20,3 +20,13 @@ func TestPostgresKeepsTheContract(t *testing.T) {
 		return openLog(t, devtest.Database(t))
 	})
 }
+
+// TestTwoAppendersKeepTheContract: two processes on one database, as far as Postgres can tell.
+func TestTwoAppendersKeepTheContract(t *testing.T) {
+	t.Parallel()
+	eventstoretest.Run(t, func(t *testing.T) eventstore.Log {
+		t.Helper()
+		dsn := devtest.Database(t)
+		return &pair{Postgres: openLog(t, dsn), other: openLog(t, dsn)}
+	})
+}

@@ -2,7 +2,6 @@ package eventstore_test
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"sync"
 	"testing"
@@ -33,17 +32,23 @@ func openLogWith(t testing.TB, cfg eventstore.PostgresConfig) *eventstore.Postgr
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Close)
+	run(t, s)
+	return s
+}
+
+// run runs the appender until the test ends.
+func run(t testing.TB, s *eventstore.Postgres) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.Run(ctx); err != nil && !errors.Is(err, eventstore.ErrFenced) {
+		if err := s.Run(ctx); err != nil {
 			t.Errorf("run the log: %v", err)
 		}
 	})
 	t.Cleanup(func() {
 		stop()
 		wg.Wait()
-		s.Close()
 	})
-	return s
 }
