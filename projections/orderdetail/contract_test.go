@@ -1,0 +1,13 @@
+package orderdetail_test
+
+import (
+	"testing"
+
+	"waybill/projections/historytest"
+	"waybill/projections/orderdetail"
+	"waybill/projections/projectiontest"
+)
+
+func TestContract(t *testing.T) {
+	projectiontest.Run(t, orderdetail.Projection{}, historytest.Samples()...)
+}

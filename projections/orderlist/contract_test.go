@@ -1,0 +1,13 @@
+package orderlist_test
+
+import (
+	"testing"
+
+	"waybill/projections/historytest"
+	"waybill/projections/orderlist"
+	"waybill/projections/projectiontest"
+)
+
+func TestContract(t *testing.T) {
+	projectiontest.Run(t, orderlist.Projection{}, historytest.Samples()...)
+}
