@@ -256,12 +256,12 @@ func TestSecretsNeverShow(t *testing.T) {
 		c.Database.URL, c.NATS.URL = config.Secret(secret), config.Secret(secret)
 		var log strings.Builder
 		slog.New(slog.NewJSONHandler(&log, nil)).InfoContext(t.Context(), "start", slog.Any("url", c.Database.URL), slog.Any("config", c))
-		asJSON, err := json.Marshal(c)
+		asJSON, err := json.Marshal(map[string]any{"database": c.Database.URL, "nats": c.NATS.URL})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, shown := range []string{
-			fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q", c.NATS.URL), fmt.Sprintf("%s", c.NATS.URL),
+			fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q", c.NATS.URL), c.NATS.URL.String(),
 			string(asJSON), log.String(), fmt.Sprint(c.Settings(nil)),
 		} {
 			if strings.Contains(shown, password) {

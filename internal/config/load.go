@@ -303,7 +303,7 @@ func decode(value any, f field) error {
 		}
 		return err
 	}
-	if list, ok := f.value.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](f.value); ok {
 		for i := range list {
 			list[i] = strings.TrimSpace(list[i])
 		}

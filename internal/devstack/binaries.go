@@ -44,8 +44,12 @@ func (e *NoPostgresError) Error() string {
 // pg_config names, and in the usual folders of Debian, Red Hat, Homebrew and Postgres.app, newest first. Without a
 // usable one the error is a [*NoPostgresError].
 func FindPostgres(explicitBinDir string) (Binaries, error) {
+	return findPostgres(context.Background(), explicitBinDir)
+}
+
+func findPostgres(ctx context.Context, explicitBinDir string) (Binaries, error) {
 	if explicitBinDir != "" {
-		b, err := inspect(explicitBinDir)
+		b, err := inspect(ctx, explicitBinDir)
 		if err != nil {
 			return Binaries{}, err
 		}
@@ -55,8 +59,8 @@ func FindPostgres(explicitBinDir string) (Binaries, error) {
 		return b, nil
 	}
 	missing := &NoPostgresError{Install: installLine()}
-	for _, dir := range candidates() {
-		b, err := inspect(dir)
+	for _, dir := range candidates(ctx) {
+		b, err := inspect(ctx, dir)
 		switch {
 		case err != nil: // not an installation with a server; look further
 		case b.Major < MinPostgres:
@@ -68,12 +72,12 @@ func FindPostgres(explicitBinDir string) (Binaries, error) {
 	return Binaries{}, missing
 }
 
-func candidates() []string {
+func candidates(ctx context.Context) []string {
 	var dirs []string
 	if p, err := exec.LookPath("postgres"); err == nil {
 		dirs = append(dirs, filepath.Dir(p))
 	}
-	if out, err := output("pg_config", "--bindir"); err == nil {
+	if out, err := output(ctx, "pg_config", "--bindir"); err == nil {
 		dirs = append(dirs, out)
 	}
 	for _, pattern := range []string{
@@ -105,7 +109,7 @@ func majorIn(binDir string) int {
 }
 
 // inspect answers what the folder holds. Links are resolved because /usr/bin often has some of the programs only.
-func inspect(dir string) (Binaries, error) {
+func inspect(ctx context.Context, dir string) (Binaries, error) {
 	server, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
 	if err != nil {
 		return Binaries{}, fmt.Errorf("look for postgres in %s: %w", dir, err)
@@ -114,7 +118,7 @@ func inspect(dir string) (Binaries, error) {
 	if _, err := os.Stat(b.path("initdb")); err != nil {
 		return Binaries{}, fmt.Errorf("look for initdb beside postgres: %w", err)
 	}
-	line, err := output(server, "--version") // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
+	line, err := output(ctx, server, "--version") // "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"
 	if err != nil {
 		return Binaries{}, fmt.Errorf("ask %s for its version: %w", server, err)
 	}
@@ -139,8 +143,8 @@ func leadingDigits(s string) string {
 }
 
 // output runs a program that answers at once and returns its one line.
-func output(name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {

@@ -129,8 +129,10 @@ func (h home) initialise(ctx context.Context, cfg PostgresConfig) error {
 	if err := errors.Join(os.RemoveAll(fresh), os.Mkdir(fresh, 0o700), h.as.chown(fresh)); err != nil {
 		return err
 	}
-	args := []string{"-D", fresh, "-U", Superuser, "--data-checksums", "--encoding=UTF8", "--locale=C",
-		"--auth-local=trust", "--auth-host=reject"}
+	args := []string{
+		"-D", fresh, "-U", Superuser, "--data-checksums", "--encoding=UTF8", "--locale=C",
+		"--auth-local=trust", "--auth-host=reject",
+	}
 	if cfg.Ephemeral {
 		args = append(args, "--no-sync")
 	}
@@ -193,26 +195,26 @@ func (h home) arguments(cfg PostgresConfig, port int) []string {
 }
 
 // makeSocketDir chooses the folder of the socket and makes it ours alone: who opens the socket is superuser.
-func (h *home) makeSocketDir(port int) error {
-	h.socketDir = filepath.Join(h.dir, "run")
-	if len(filepath.Join(h.socketDir, ".s.PGSQL."+strconv.Itoa(port)+".lock")) > maxSocketPath {
-		h.socketDir = h.shortSocketDir()
+func (h home) makeSocketDir(port int) (string, error) {
+	dir := filepath.Join(h.dir, "run")
+	if len(filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(port)+".lock")) > maxSocketPath {
+		dir = h.shortSocketDir()
 	}
-	err := os.Mkdir(h.socketDir, 0o700)
+	err := os.Mkdir(dir, 0o700)
 	if err == nil {
-		return h.as.chown(h.socketDir)
+		return dir, h.as.chown(dir)
 	}
 	if !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make the folder of the socket: %w", err)
+		return "", fmt.Errorf("make the folder of the socket: %w", err)
 	}
-	info, err := os.Lstat(h.socketDir)
+	info, err := os.Lstat(dir)
 	if err != nil {
-		return fmt.Errorf("make the folder of the socket: %w", err)
+		return "", fmt.Errorf("make the folder of the socket: %w", err)
 	}
 	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !h.as.owns(info) {
-		return fmt.Errorf("make the folder of the socket: %s is there already and is not a private folder of the user that postgres runs as", h.socketDir)
+		return "", fmt.Errorf("make the folder of the socket: %s is there already and is not a private folder of the user that postgres runs as", dir)
 	}
-	return nil
+	return dir, nil
 }
 
 // shortSocketDir stands in for <dir>/run where that path is too long for a socket.

@@ -95,7 +95,7 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	}
 	log := cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	if cfg.Binaries == (Binaries{}) {
-		found, err := FindPostgres("")
+		found, err := findPostgres(ctx, "")
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +131,7 @@ func (p *Postgres) start(ctx context.Context, cfg PostgresConfig) error {
 	if err := p.home.initialise(ctx, cfg); err != nil {
 		return err
 	}
-	if err := p.home.makeSocketDir(p.port); err != nil {
+	if p.home.socketDir, err = p.home.makeSocketDir(p.port); err != nil {
 		return err
 	}
 	if err := p.home.writeHBA(p.tcp); err != nil {

@@ -70,20 +70,14 @@ func number(t *testing.T, url, sql string) int {
 	return n
 }
 
-// folder is a temporary folder that the user that Postgres runs as can reach; t.TempDir is for root alone.
+// folder is a temporary folder that the user that Postgres runs as can reach, which t.TempDir alone is not.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "waybill-devstack-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
+	dir := t.TempDir()
+	for d := dir; d != filepath.Clean(os.TempDir()); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
 	}
 	return dir
 }

@@ -3,6 +3,7 @@
 package devstack
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,7 +14,7 @@ func dieWithParent(*syscall.SysProcAttr) {}
 
 // isServer reports whether the process is a Postgres of this data folder, and not one that got its number later.
 func isServer(pid int, dataDir string) bool {
-	args, err := output("ps", "-p", strconv.Itoa(pid), "-o", "args=")
+	args, err := output(context.Background(), "ps", "-p", strconv.Itoa(pid), "-o", "args=")
 	return err == nil && strings.Contains(args, "postgres") && strings.Contains(args, dataDir)
 }
 
