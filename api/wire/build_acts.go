@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"waybill/api/problem"
+	"waybill/domain"
+	"waybill/domain/order"
+	"waybill/domain/stock"
+)
+
+// idOr returns the id, or that of the command where none was given: a repeated command then names the same thing.
+func idOr(id string, s Stamp) string {
+	if id == "" {
+		return s.CommandID.String()
+	}
+	return id
+}
+
+// onOrder checks the id that every command on an existing order names.
+func onOrder(id string, c order.Command) (Built, *problem.Problem) {
+	if err := checkOrderID(id); err != nil {
+		return Built{}, err
+	}
+	return orderStep(c), nil
+}
+
+// Build implements [Payload].
+func (c *Cancel) Build(s Stamp) (Built, *problem.Problem) {
+	var lines []order.LineQuantity
+	for _, l := range c.Lines {
+		lines = append(lines, order.LineQuantity{LineID: l.LineID, Quantity: l.Quantity})
+	}
+	return onOrder(c.OrderID, order.Cancel{
+		ID: order.ID(c.OrderID), CancellationID: idOr(c.CancellationID, s), Lines: lines,
+		Reason: order.CancelReason(c.Reason), Note: personal(c.Note), Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (h *Hold) Build(s Stamp) (Built, *problem.Problem) {
+	var blocks []order.Verb
+	for _, b := range h.Blocks {
+		blocks = append(blocks, order.Verb(b))
+	}
+	return onOrder(h.OrderID, order.PlaceHold{
+		ID: order.ID(h.OrderID), HoldID: idOr(h.HoldID, s), Kind: order.HoldKind(h.Kind), Blocks: blocks,
+		Until: timeOf(h.Until), Note: personal(h.Note), Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (r *ReleaseHold) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(r.OrderID, order.ReleaseHold{ID: order.ID(r.OrderID), HoldID: r.HoldID, Note: personal(r.Note), Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload].
+func (n *Note) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(n.OrderID, order.AddNote{
+		ID: order.ID(n.OrderID), NoteID: idOr(n.NoteID, s), Text: personal(n.Text), Public: n.Public, Now: domain.TimeOf(s.Now),
+	})
+}
+
+// addTags and removeTags are the two commands that share the shape [Tags].
+type (
+	addTags    Tags
+	removeTags Tags
+)
+
+// Build implements [Payload].
+func (t *addTags) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(t.OrderID, order.Tag{ID: order.ID(t.OrderID), Tags: t.Tags, Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload].
+func (t *removeTags) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(t.OrderID, order.Untag{ID: order.ID(t.OrderID), Tags: t.Tags, Now: domain.TimeOf(s.Now)})
+}
+
+// onItem checks the names that every command on a stock item carries: they become the name of a stream.
+func onItem(sku, location string, c stock.Command) (Built, *problem.Problem) {
+	if err := domain.CheckSKU("sku", sku); err != nil {
+		return Built{}, problem.New(problem.Malformed, "body.%v", err).At("body.sku", err.Error())
+	}
+	if err := domain.CheckLocation("location", location); err != nil {
+		return Built{}, problem.New(problem.Malformed, "body.%v", err).At("body.location", err.Error())
+	}
+	return stockStep(c), nil
+}
+
+func key(sku, location string) stock.Key { return stock.Key{SKU: sku, Location: location} }
+
+// Build implements [Payload].
+func (r *Receive) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(r.SKU, r.Location, stock.Receive{
+		Key: key(r.SKU, r.Location), MovementID: idOr(r.MovementID, s), Quantity: r.Quantity, Reason: r.Reason, Ref: r.Ref,
+		Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (a *Adjust) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(a.SKU, a.Location, stock.Adjust{
+		Key: key(a.SKU, a.Location), MovementID: idOr(a.MovementID, s), Delta: a.Delta, Reason: a.Reason, Ref: a.Ref,
+		Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (c *Count) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(c.SKU, c.Location, stock.Count{
+		Key: key(c.SKU, c.Location), MovementID: idOr(c.MovementID, s), Counted: c.Counted, Reason: c.Reason, Ref: c.Ref,
+		Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (b *BackorderPolicy) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(b.SKU, b.Location, stock.SetBackorderPolicy{Key: key(b.SKU, b.Location), Limit: b.Limit, Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload].
+func (q *SafetyStock) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(q.SKU, q.Location, stock.SetSafetyStock{Key: key(q.SKU, q.Location), Quantity: q.Quantity, Now: domain.TimeOf(s.Now)})
+}

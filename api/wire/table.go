@@ -1,0 +1,166 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"waybill/api/auth"
+	"waybill/api/problem"
+	"waybill/domain/order"
+	"waybill/domain/stock"
+)
+
+// Spec is one row of the table of commands that are taken from outside. HTTP routes, NATS endpoints, the durable
+// intake, batches and the OpenAPI document are all made from it. Confirming, rejecting and expiring orders and reserving
+// stock are the work of the processes and are not in it.
+type Spec struct {
+	Type    string     // name of the command, such as "order.place"; also the end of its NATS subjects
+	Summary string     // one line
+	Scope   auth.Scope // what the principal must have
+	Path    string     // of the HTTP route; names in braces are fields of the payload
+	Created bool       // answers 201 with a Location
+	Shape   any        // the struct of the payload, for its schema
+	Example string     // a payload that works, as JSON
+
+	fresh  func() Payload
+	binder *Binder
+}
+
+// Subject is where the NATS service takes the command.
+func (s *Spec) Subject() string { return "waybill.cmd." + s.Type }
+
+// IntakeSubject is where the durable intake takes the command.
+func (s *Spec) IntakeSubject() string { return "waybill.in." + s.Type }
+
+// Decode binds a value to the payload of the command. canonical is equal for two bodies that ask for the same, whatever
+// their media type, order of fields and white space.
+func (s *Spec) Decode(v *Value) (p Payload, canonical []byte, err *problem.Problem) {
+	p = s.fresh()
+	if err := s.binder.Bind(v, p); err != nil {
+		return nil, nil, err
+	}
+	canonical, merr := json.Marshal(p)
+	if merr != nil {
+		return nil, nil, problem.New(problem.Internal, "%v", merr)
+	}
+	return p, canonical, nil
+}
+
+// Table is the table of commands.
+type Table struct {
+	Specs    []Spec
+	byType   map[string]*Spec
+	envelope *Binder
+}
+
+// Find returns the row of a command type.
+func (t *Table) Find(typ string) (*Spec, bool) {
+	s, ok := t.byType[typ]
+	return s, ok
+}
+
+// Types returns all command types, in the order of the table.
+func (t *Table) Types() []string {
+	types := make([]string, len(t.Specs))
+	for i := range t.Specs {
+		types[i] = t.Specs[i].Type
+	}
+	return types
+}
+
+// NewTable returns the table of all commands that are taken from outside.
+func NewTable() (*Table, error) {
+	envelope, err := NewBinder(envelopeHead{})
+	if err != nil {
+		return nil, fmt.Errorf("envelope: %w", err)
+	}
+	t := &Table{envelope: envelope, Specs: slices.Concat(orderSpecs(), stockSpecs()), byType: map[string]*Spec{}}
+	for i := range t.Specs {
+		s := &t.Specs[i]
+		b, err := NewBinder(deref(s.fresh()))
+		if err != nil {
+			return nil, fmt.Errorf("command %s: %w", s.Type, err)
+		}
+		s.binder = b
+		t.byType[s.Type] = s
+	}
+	return t, nil
+}
+
+func orderSpecs() []Spec {
+	const id = `"order_id":"0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"`
+	return []Spec{
+		{
+			Type: order.CommandPlace, Summary: "Place an order", Scope: auth.OrdersWrite, Path: "/v1/orders", Created: true,
+			Shape: Place{}, fresh: func() Payload { return new(Place) },
+			Example: `{` + id + `,"channel":"web","source_ref":"100042","currency":"EUR",` +
+				`"contact":{"name":"Ana Example","email":"ana@example.com","delivery":{"lines":["1 Sample Street"],"city":"Berlin","postcode":"10115","country":"DE"}},` +
+				`"lines":[{"sku":"TSHIRT-M","title":"T-shirt, medium","quantity":2,"unit_price":"19.99","total":{"minor":3998,"currency":"EUR"}},` +
+				`{"sku":"MUG","quantity":1,"unit_price":"7.50","total":{"minor":750,"currency":"EUR"}}],` +
+				`"totals":{"goods":{"minor":4748,"currency":"EUR"},"grand":{"minor":4748,"currency":"EUR"}},"tags":["gift"]}`,
+		},
+		{
+			Type: order.CommandAddNote, Summary: "Write a remark on an order", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/note",
+			Shape: Note{}, fresh: func() Payload { return new(Note) },
+			Example: `{` + id + `,"text":"Rang twice, nobody at home"}`,
+		},
+		{
+			Type: order.CommandTag, Summary: "Put tags on an order", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/tag",
+			Shape: Tags{}, fresh: func() Payload { return new(addTags) },
+			Example: `{` + id + `,"tags":["vip"]}`,
+		},
+		{
+			Type: order.CommandUntag, Summary: "Take tags off an order", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/untag",
+			Shape: Tags{}, fresh: func() Payload { return new(removeTags) },
+			Example: `{` + id + `,"tags":["vip"]}`,
+		},
+		{
+			Type: order.CommandPlaceHold, Summary: "Stop verbs from happening to an order", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/hold",
+			Shape: Hold{}, fresh: func() Payload { return new(Hold) },
+			Example: `{` + id + `,"hold_id":"address-1","kind":"address","blocks":["ship"],"note":"Street number is missing"}`,
+		},
+		{
+			Type: order.CommandReleaseHold, Summary: "Let go of a hold", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/release-hold",
+			Shape: ReleaseHold{}, fresh: func() Payload { return new(ReleaseHold) },
+			Example: `{` + id + `,"hold_id":"address-1"}`,
+		},
+		{
+			Type: order.CommandCancel, Summary: "Cancel an order, or units of some of its lines", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/cancel",
+			Shape: Cancel{}, fresh: func() Payload { return new(Cancel) },
+			Example: `{` + id + `,"lines":[{"line_id":"2","quantity":1}],"reason":"customer"}`,
+		},
+	}
+}
+
+func stockSpecs() []Spec {
+	const item = `"sku":"TSHIRT-M","location":"BER1"`
+	return []Spec{
+		{
+			Type: stock.CommandReceive, Summary: "Receive units", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/receive",
+			Shape: Receive{}, fresh: func() Payload { return new(Receive) },
+			Example: `{` + item + `,"quantity":100,"ref":"delivery note 4711"}`,
+		},
+		{
+			Type: stock.CommandAdjust, Summary: "Change the units by a difference", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/adjust",
+			Shape: Adjust{}, fresh: func() Payload { return new(Adjust) },
+			Example: `{` + item + `,"delta":-1,"reason":"damaged"}`,
+		},
+		{
+			Type: stock.CommandCount, Summary: "Record what was found on the shelf", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/count",
+			Shape: Count{}, fresh: func() Payload { return new(Count) },
+			Example: `{` + item + `,"counted":98}`,
+		},
+		{
+			Type: stock.CommandSetBackorderPolicy, Summary: "Say how many units may be promised beyond what is there", Scope: auth.StockWrite,
+			Path:  "/v1/stock/{sku}/{location}/backorder-policy",
+			Shape: BackorderPolicy{}, fresh: func() Payload { return new(BackorderPolicy) },
+			Example: `{` + item + `,"limit":20}`,
+		},
+		{
+			Type: stock.CommandSetSafetyStock, Summary: "Say how many units are kept back", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/safety-stock",
+			Shape: SafetyStock{}, fresh: func() Payload { return new(SafetyStock) },
+			Example: `{` + item + `,"quantity":5}`,
+		},
+	}
+}
