@@ -21,10 +21,11 @@ const saverQueue = 64
 
 func newSaver(b *Bus) *saver { return &saver{bus: b, jobs: make(chan *entry, saverQueue)} }
 
-// consider asks for a snapshot of e if one is due: after enough events, and after more bytes than a fraction of
-// the last snapshot, so that a large state is not written over and over for small changes. The caller holds e's lock.
+// consider asks for a snapshot of e if one is due: after enough events, and after as many bytes of events as the last
+// snapshot has. So a large state is not written over and over for small changes, and what snapshots cost stays in
+// proportion to what was appended. The caller holds e's lock.
 func (s *saver) consider(e *entry) {
-	if s.bus.cfg.Snapshots == nil || e.fresh < s.bus.cfg.SnapshotEvery || e.freshLen < e.snapshotLen.Load()/4 {
+	if s.bus.cfg.Snapshots == nil || e.fresh < s.bus.cfg.SnapshotEvery || e.freshLen < e.snapshotLen.Load() {
 		return
 	}
 	if _, ok := order.ParseStream(e.stream); ok {
