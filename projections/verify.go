@@ -115,7 +115,7 @@ func (v *verifier) run(ctx context.Context) (found Verification, err error) {
 	if !alone {
 		return found, errors.New("another verification of this version runs")
 	}
-	defer func() { err = errors.Join(err, v.drop(closing)) }()
+	defer func() { err = errors.Join(err, v.drop(closing), v.unlock(closing)) }()
 	for range verifyRounds {
 		if found, err = v.round(ctx); !errors.Is(err, errMoved) {
 			return found, err
@@ -129,6 +129,15 @@ func (v *verifier) drop(ctx context.Context) error {
 		return nil // the next verification does it
 	}
 	_, err := v.conn.Exec(ctx, "DROP SCHEMA IF EXISTS "+quote(v.scratch)+" CASCADE")
+	return err
+}
+
+// unlock lets the next verification begin now, and not when the server has noticed that the connection is closed.
+func (v *verifier) unlock(ctx context.Context) error {
+	if v.conn.IsClosed() {
+		return nil
+	}
+	_, err := v.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()")
 	return err
 }
 
