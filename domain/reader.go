@@ -2,7 +2,6 @@ package domain
 
 import (
 	"fmt"
-	"math"
 	"unicode/utf8"
 )
 
@@ -115,8 +114,8 @@ func (r *Reader) Int() int64 {
 	case err != nil:
 		r.fail(err)
 		return 0
-	case k != kindInt && (k != kindUint || n > math.MaxInt64):
-		r.fail(fmt.Errorf("msgpack: byte %#02x begins no 64-bit integer", r.rest[0]))
+	case k != kindInt && k != kindUint:
+		r.fail(fmt.Errorf("msgpack: byte %#02x begins no integer", r.rest[0]))
 		return 0
 	}
 	r.rest = rest

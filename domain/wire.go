@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 )
 
@@ -11,6 +12,7 @@ var (
 	errTruncated = errors.New("msgpack: input ends inside a value")
 	errNotUTF8   = errors.New("msgpack: text is not UTF-8")
 	errKey       = errors.New("msgpack: map key is not text")
+	errRange     = errors.New("msgpack: number does not fit 64 bits with a sign")
 )
 
 // maxDepth is how deep arrays and maps may nest in stored data.
@@ -85,6 +87,9 @@ func header(b string) (kind kind, n uint64, rest string, err error) {
 	}
 	for i := range width {
 		n = n<<8 | uint64(rest[i])
+	}
+	if kind == kindUint && n > math.MaxInt64 {
+		return 0, 0, "", errRange
 	}
 	if kind == kindInt { // sign-extend from its width
 		shift := 64 - 8*width

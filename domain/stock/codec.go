@@ -61,15 +61,15 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 	case TypeOversoldDetected:
 		return decode[OversoldDetected](data)
 	case TypeReserved:
-		return decode[Reserved](data)
+		return readReserved(data)
 	case TypeReservationExtended:
 		return decode[ReservationExtended](data)
 	case TypeReservationConfirmed:
-		return decode[ReservationConfirmed](data)
+		return readConfirmed(data)
 	case TypeReservationReleased:
-		return decode[ReservationReleased](data)
+		return readReleased(data)
 	case TypeReservationExpired:
-		return decode[ReservationExpired](data)
+		return readExpired(data)
 	case TypeBackorderPolicySet:
 		return decode[BackorderPolicySet](data)
 	case TypeSafetyStockSet:
