@@ -126,14 +126,7 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 func (s *Postgres) open(ctx context.Context) error {
 	var err error
 	s.writer, err = newPool(ctx, s.cfg.DSN, PoolConfig{
-		Role: RoleAppend, MaxConns: s.cfg.WriterConns,
-		Settings: map[string]string{
-			// Every statement of the appender finds its rows by a unique key, few or many. A plan that was made while
-			// the table was small, or for a small batch, must not read the table.
-			"plan_cache_mode": "force_generic_plan",
-			"enable_seqscan":  "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
-			"work_mem": "16MB", // a whole batch, unnested, stays in memory
-		},
+		Role: RoleAppend, MaxConns: s.cfg.WriterConns, Settings: writerSettings(),
 	}, s.requireDurable)
 	if err != nil {
 		return err
@@ -156,6 +149,18 @@ func (s *Postgres) open(ctx context.Context) error {
 	s.advance(head.Position)
 	s.metrics.position.Set(float64(head.Position))
 	return nil
+}
+
+// writerSettings hold the appender's plans in place: each of its statements finds its rows by a unique key, few or
+// many. A plan that was made while the table was small, or for a small batch, must not read the table.
+func writerSettings() map[string]string {
+	return map[string]string{
+		"plan_cache_mode":  "force_generic_plan",
+		"enable_seqscan":   "off",
+		"enable_hashjoin":  "off",
+		"enable_mergejoin": "off",
+		"work_mem":         "16MB", // a whole batch, unnested, stays in memory
+	}
 }
 
 // Close closes the connections. Reads that are under way are waited for. Call it after Run has returned.
@@ -211,6 +216,8 @@ func cure(name, source string) string {
 		return "run ALTER ROLE … IN DATABASE … RESET " + name
 	case "client", "session":
 		return "take it out of the connection string or PGOPTIONS"
+	case "command line":
+		return "take it out of the command line of the server"
 	default:
 		return "run ALTER SYSTEM SET " + name + " = on; SELECT pg_reload_conf()"
 	}

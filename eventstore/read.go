@@ -19,6 +19,14 @@ const (
 	selectLog  = `SELECT ` + eventColumns + ` FROM waybill.events WHERE position >= $1 AND position < $1 + $2::int8 ORDER BY position`
 	selectHead = `SELECT position, epoch FROM waybill.log_head`
 
+	selectCommand = `
+SELECT command_id, event_id, position, commit_size, fingerprint, recorded_at
+FROM waybill.events
+WHERE command_id = $1 AND command_id IS NOT NULL`
+	selectOutcome = `
+SELECT command_id, position, epoch, refused, code, key, type, fingerprint, data, meta, recorded_at
+FROM waybill.outcomes
+WHERE command_id = $1`
 	selectOutcomesByKey = `
 SELECT command_id, position, epoch, refused, code, key, type, fingerprint, data, meta, recorded_at
 FROM waybill.outcomes
@@ -154,11 +162,11 @@ func (s *Postgres) readHead(ctx context.Context) (Head, error) {
 // Outcome implements [Outcomes]. The receipt of a commit carries the epoch that the log has now: where it is found, it
 // is valid.
 func (s *Postgres) Outcome(ctx context.Context, commandID uuid.UUID) (Outcome, bool, error) {
-	ids := [][16]byte{commandID}
+	id := [16]byte(commandID)
 	var firstID [16]byte
-	o, err := scanCommit(s.reader.QueryRow(ctx, findCommands, ids), &firstID, s.epoch)
+	o, err := scanCommit(s.reader.QueryRow(ctx, selectCommand, id), &firstID, s.epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
-		o, err = scanVerdict(s.reader.QueryRow(ctx, findOutcomes, ids))
+		o, err = scanVerdict(s.reader.QueryRow(ctx, selectOutcome, id))
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Outcome{}, false, nil

@@ -8,6 +8,9 @@ const lockHead = `SELECT position, epoch FROM waybill.log_head FOR NO KEY UPDATE
 // The append is one statement: head moves the end of the log if everything holds that the batch takes for granted,
 // and the inserts take their places from it. If something does not hold, head has no row and nothing happens. That a
 // stream has already got further than expected, or a claim or a command id is taken, is what the unique indexes say.
+//
+// The checks are scalar subqueries, and the look-ups of the slow path lateral joins with a limit, because the planner
+// may turn EXISTS and plain joins into a pass over the whole table, and on a young table it does.
 const (
 	appendHead = `
 WITH head AS (
@@ -16,19 +19,19 @@ WITH head AS (
 	WHERE epoch = $1::uuid
 	AND NOT EXISTS (
 		SELECT FROM unnest($3::text[], $4::int8[]) AS present (stream, version)
-		WHERE NOT EXISTS (SELECT FROM waybill.events e WHERE e.stream = present.stream AND e.version = present.version))
+		WHERE (SELECT e.position FROM waybill.events e WHERE e.stream = present.stream AND e.version = present.version) IS NULL)
 	AND NOT EXISTS (
 		SELECT FROM unnest($5::text[], $6::int8[]) AS absent (stream, version)
-		WHERE EXISTS (SELECT FROM waybill.events e WHERE e.stream = absent.stream AND e.version = absent.version))
+		WHERE (SELECT e.position FROM waybill.events e WHERE e.stream = absent.stream AND e.version = absent.version) IS NOT NULL)
 	AND NOT EXISTS (
 		SELECT FROM unnest($10::uuid[]) AS added (command_id)
-		WHERE EXISTS (SELECT FROM waybill.outcomes o WHERE o.command_id = added.command_id))`
+		WHERE (SELECT o.position FROM waybill.outcomes o WHERE o.command_id = added.command_id) IS NOT NULL)`
 
 	// Nobody else asks whether a command that is refused now has added events before.
 	appendVerdictGuard = `
 	AND NOT EXISTS (
 		SELECT FROM unnest($17::uuid[]) AS refused (command_id)
-		WHERE EXISTS (SELECT FROM waybill.events e WHERE e.command_id = refused.command_id AND e.command_id IS NOT NULL))`
+		WHERE (SELECT e.position FROM waybill.events e WHERE e.command_id = refused.command_id AND e.command_id IS NOT NULL) IS NOT NULL)`
 
 	appendEvents = `
 	RETURNING position - $2::int8 AS base, recorded_at
@@ -65,17 +68,17 @@ const (
 	findCommands = `
 SELECT e.command_id, e.event_id, e.position, e.commit_size, e.fingerprint, e.recorded_at
 FROM unnest($1::uuid[]) AS asked (command_id)
-JOIN waybill.events e ON e.command_id = asked.command_id AND e.command_id IS NOT NULL`
+CROSS JOIN LATERAL (SELECT * FROM waybill.events e WHERE e.command_id = asked.command_id AND e.command_id IS NOT NULL LIMIT 1) e`
 
 	findOutcomes = `
 SELECT o.command_id, o.position, o.epoch, o.refused, o.code, o.key, o.type, o.fingerprint, o.data, o.meta, o.recorded_at
 FROM unnest($1::uuid[]) AS asked (command_id)
-JOIN waybill.outcomes o ON o.command_id = asked.command_id`
+CROSS JOIN LATERAL (SELECT * FROM waybill.outcomes o WHERE o.command_id = asked.command_id LIMIT 1) o`
 
 	findClaims = `
 SELECT c.key, c.position
 FROM unnest($1::text[]) AS asked (key)
-JOIN waybill.claims c ON c.key = asked.key`
+CROSS JOIN LATERAL (SELECT * FROM waybill.claims c WHERE c.key = asked.key LIMIT 1) c`
 
 	findVersions = `
 SELECT asked.stream, coalesce((
