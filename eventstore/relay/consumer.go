@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,8 +25,9 @@ type ConsumerConfig struct {
 	// Epoch is the epoch that the caller's checkpoint is of; another one is an [EpochError]. Zero: that of the first
 	// message.
 	Epoch uuid.UUID
-	// Filters are the subjects wanted, such as those that [Subject] makes. None: every event. With filters a hole is
-	// found by asking the server once a batch, without by the positions alone.
+	// Filters are the subjects wanted, such as those that [Subject] makes. None: every event. They are applied here and
+	// not by the server: one that filters passes over a damaged message without a word, and only whoever is sent every
+	// position can tell.
 	Filters []string
 	// MaxBatch is how many events Next returns at most; default 512.
 	MaxBatch int
@@ -74,6 +74,7 @@ type Consumer struct {
 	next    int64     // position of the first event that was not returned yet
 	epoch   uuid.UUID // zero until known
 	pending error     // to be returned by the next call of Next
+	suspect int64     // the stream has the next event, and has not sent it; 0 if it has
 
 	mu     sync.Mutex
 	sub    *subscription // nil while there is none
@@ -115,7 +116,13 @@ func (c *Consumer) Next(ctx context.Context) ([]eventstore.Event, error) {
 		if err != nil {
 			return nil, c.report(err)
 		}
-		items, err := sub.take(ctx, c.cfg.MaxBatch)
+		items, err := sub.take(ctx, c.cfg.MaxBatch, c.patience())
+		if errors.Is(err, errQuiet) {
+			if err := c.probe(ctx, sub); err != nil {
+				return nil, c.report(err)
+			}
+			continue
+		}
 		if err != nil {
 			if ended := context.Cause(ctx); ended != nil {
 				return nil, fmt.Errorf("read stream %s from %d: %w", c.cfg.Stream, c.next, ended)
@@ -123,7 +130,7 @@ func (c *Consumer) Next(ctx context.Context) ([]eventstore.Event, error) {
 			c.drop() // made anew behind what was returned
 			continue
 		}
-		events, err := c.check(ctx, sub, items)
+		events, err := c.check(sub, items)
 		switch {
 		case len(events) > 0:
 			c.pending = err
@@ -252,12 +259,44 @@ func (c *Consumer) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// check returns the events among items up to the first thing that is wrong with them, and what that is.
-func (c *Consumer) check(ctx context.Context, sub *subscription, items []item) ([]eventstore.Event, error) {
-	var hole error
-	if len(c.cfg.Filters) > 0 {
-		items, hole = c.checkStream(ctx, sub, items)
+// patience is how long the server may send nothing before it is asked why.
+func (c *Consumer) patience() time.Duration {
+	if c.suspect == c.next {
+		return min(c.cfg.Heartbeat, time.Second)
 	}
+	return c.cfg.Heartbeat
+}
+
+// probe asks why nothing comes. A server that cannot read a damaged message goes on with its heartbeats, and sends
+// neither that message nor any behind it.
+func (c *Consumer) probe(ctx context.Context, sub *subscription) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	info, err := sub.stream.Info(ctx)
+	if err != nil {
+		c.drop() // a new one finds out
+		return nil
+	}
+	if first := firstPosition(info); first > c.next {
+		return &GapError{From: c.next, To: first - 1}
+	}
+	if position(info.State.LastSeq) < c.next {
+		return nil // there is nothing to send
+	}
+	if c.suspect != c.next {
+		c.suspect = c.next // it may be on its way
+		return nil
+	}
+	c.suspect = 0
+	if _, err := sub.stream.GetMsg(ctx, sequence(c.next)); errors.Is(err, jetstream.ErrMsgNotFound) {
+		return &GapError{From: c.next, To: c.next}
+	}
+	c.drop()
+	return nil
+}
+
+// check returns the events among items up to the first thing that is wrong with them, and what that is.
+func (c *Consumer) check(sub *subscription, items []item) ([]eventstore.Event, error) {
 	events := make([]eventstore.Event, 0, len(items))
 	for i := range items {
 		it := &items[i]
@@ -269,8 +308,11 @@ func (c *Consumer) check(ctx context.Context, sub *subscription, items []item) (
 		switch {
 		case it.position < c.next:
 			continue
-		case it.position > c.next && len(c.cfg.Filters) == 0:
+		case it.position > c.next:
 			return events, &GapError{From: c.next, To: it.position - 1}
+		case it.unwanted:
+			c.next++
+			continue
 		case it.err != nil:
 			return events, &GapError{From: it.position, To: it.position, Underlying: it.err}
 		}
@@ -281,45 +323,7 @@ func (c *Consumer) check(ctx context.Context, sub *subscription, items []item) (
 			return events, &EpochError{Position: it.position, Want: c.epoch, Got: it.epoch}
 		}
 		events = append(events, it.event)
-		c.next = it.position + 1
+		c.next++
 	}
-	return events, hole
-}
-
-// checkStream finds the holes that positions cannot show when a filter leaves some out anyway. It asks after the items
-// arrived: what the stream still holds now, it held when they were chosen.
-func (c *Consumer) checkStream(ctx context.Context, sub *subscription, items []item) ([]item, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	info, err := sub.stream.Info(ctx)
-	if err == nil && info.State.NumDeleted > 0 {
-		info, err = sub.stream.Info(ctx, jetstream.WithDeletedDetails(true))
-	}
-	if err != nil {
-		c.drop()        // nothing was returned yet, so nothing is lost
-		return nil, nil //nolint:nilerr // the next subscription meets the same error, and waits
-	}
-	if first := firstPosition(info); first > c.next {
-		return nil, &GapError{From: c.next, To: first - 1}
-	}
-	deleted := info.State.Deleted
-	for i, seq := range deleted {
-		hole := position(seq)
-		if hole < c.next {
-			continue
-		}
-		before := slices.IndexFunc(items, func(it item) bool { return it.position > hole })
-		if before < 0 {
-			break // behind everything that is delivered now
-		}
-		gap := &GapError{From: hole, To: hole}
-		for _, seq := range deleted[i+1:] {
-			if position(seq) != gap.To+1 {
-				break
-			}
-			gap.To++
-		}
-		return items[:before], gap
-	}
-	return items, nil
+	return events, nil
 }

@@ -23,6 +23,12 @@ type Source interface {
 	Head(ctx context.Context) (eventstore.Head, error)
 }
 
+// Signal tells what this process appended, as [eventstore.Postgres] does.
+type Signal interface {
+	// Appended returns the last position known to be committed, and a channel that is closed when there are more.
+	Appended() (position int64, later <-chan struct{})
+}
+
 // Lease is both the lease that lets one relay work while others stand by, and the barrier before publication.
 //
 // A commit whose wait for the synchronous standby was cancelled can be read and yet be gone after a failover. What Hold
@@ -41,6 +47,8 @@ type Config struct {
 	Log Source
 	// Conn must have been opened with [ConnOptions].
 	Conn *nats.Conn
+	// Signal is nil if nothing is appended in this process; then the log is polled, and other processes [Announce].
+	Signal Signal
 	// Lease is nil for a log that has no standby and one process, such as [eventstore.Memory].
 	Lease  Lease
 	Stream Stream

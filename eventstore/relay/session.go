@@ -226,44 +226,73 @@ func (b *barrier) next(ctx context.Context, from int64) (int64, error) {
 	poll := time.NewTimer(b.cfg.Poll)
 	defer poll.Stop()
 	for {
-		head, err := b.cfg.Log.Head(ctx)
-		if err != nil {
-			return 0, fmt.Errorf("find the end of the log: %w", err)
-		}
-		if head.Epoch != b.epoch || head.Position < from-1 {
-			return 0, errLogChanged
-		}
-		b.saw(head.Position, 0)
-		since := b.cfg.Now().Sub(b.held)
-		if head.Position >= from {
-			if b.cfg.Lease == nil {
-				return head.Position, nil
+		known, later := b.appended()
+		if known < from {
+			var err error
+			if known, err = b.end(ctx, from); err != nil {
+				return 0, err
 			}
-			if rest := b.cfg.Pace - since; rest > 0 {
-				if err := sleep(ctx, rest); err != nil {
-					return 0, err
-				}
-				if head, err = b.cfg.Log.Head(ctx); err != nil {
-					return 0, fmt.Errorf("find the end of the log: %w", err)
-				}
-			}
-			b.held = b.cfg.Now()
-			return head.Position, b.hold(ctx, head.Position)
 		}
-		if since >= b.cfg.Renew {
-			b.held = b.cfg.Now()
-			if err := b.hold(ctx, head.Position); err != nil {
+		b.saw(known, 0)
+		if known >= from {
+			return b.pass(ctx, known)
+		}
+		if b.cfg.Now().Sub(b.held) >= b.cfg.Renew {
+			if err := b.renew(ctx, known); err != nil {
 				return 0, err
 			}
 		}
 		poll.Reset(b.cfg.Poll)
 		select {
+		case <-later:
 		case <-b.wake:
 		case <-poll.C:
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
 	}
+}
+
+// appended asks this process, which costs nothing. Without a signal the channel is nil.
+func (b *barrier) appended() (int64, <-chan struct{}) {
+	if b.cfg.Signal == nil {
+		return 0, nil
+	}
+	return b.cfg.Signal.Appended()
+}
+
+// end asks the log for its end.
+func (b *barrier) end(ctx context.Context, from int64) (int64, error) {
+	head, err := b.cfg.Log.Head(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("find the end of the log: %w", err)
+	}
+	if head.Epoch != b.epoch || head.Position < from-1 {
+		return 0, errLogChanged
+	}
+	return head.Position, nil
+}
+
+// pass returns how far may be published, at least to position known, when that is behind the barrier. Under load it
+// takes its time: what is appended meanwhile passes with the same write.
+func (b *barrier) pass(ctx context.Context, known int64) (int64, error) {
+	if b.cfg.Lease == nil {
+		return known, nil
+	}
+	if rest := b.cfg.Pace - b.cfg.Now().Sub(b.held); rest > 0 {
+		if err := sleep(ctx, rest); err != nil {
+			return 0, err
+		}
+		more, _ := b.appended()
+		known = max(known, more)
+	}
+	return known, b.renew(ctx, known)
+}
+
+func (b *barrier) renew(ctx context.Context, upto int64) error {
+	err := b.hold(ctx, upto)
+	b.held = b.cfg.Now()
+	return err
 }
 
 // hold takes or renews the lease and waits until upto is as durable as the write that records it.

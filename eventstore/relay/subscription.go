@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,17 +29,19 @@ type item struct {
 	delivery uint64 // place among what this subscription was sent, from 1
 	event    eventstore.Event
 	epoch    uuid.UUID
+	unwanted bool  // the filters leave it out; only its place counts
 	err      error // why it is no event
 }
 
 // subscription is one server-side consumer, and what it sent and nobody took yet. It ends at the first trouble, and
 // [Consumer] makes another: that is easier to get right than to mend one.
 type subscription struct {
-	stream    jetstream.Stream
+	stream    jetstream.Stream // to end the consumer there
 	name      string
 	consuming jetstream.ConsumeContext
 	limit     int
-	delivered uint64 // last delivery that was checked; the taker's own
+	filters   [][]string // tokens of the subjects wanted
+	delivered uint64     // last delivery that was checked; the taker's own
 
 	ready chan struct{} // there are items
 	space chan struct{} // there is room again
@@ -55,7 +59,6 @@ func newSubscription(ctx context.Context, stream jetstream.Stream, cfg *Consumer
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       sequence(from),
 		AckPolicy:         jetstream.AckNonePolicy,
-		FilterSubjects:    cfg.Filters,
 		InactiveThreshold: abandoned,
 		MemoryStorage:     true,
 		Replicas:          1,
@@ -64,7 +67,7 @@ func newSubscription(ctx context.Context, stream jetstream.Stream, cfg *Consumer
 		return nil, fmt.Errorf("follow stream %s from %d: %w", cfg.Stream, from, err)
 	}
 	s := &subscription{
-		stream: stream, name: consumer.CachedInfo().Name, limit: cfg.Buffer,
+		stream: stream, name: consumer.CachedInfo().Name, limit: cfg.Buffer, filters: tokens(cfg.Filters),
 		ready: make(chan struct{}, 1), space: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	s.consuming, err = consumer.Consume(s.receive,
@@ -78,7 +81,7 @@ func newSubscription(ctx context.Context, stream jetstream.Stream, cfg *Consumer
 
 // receive keeps one message, and waits while there is no room: the server then waits too.
 func (s *subscription) receive(msg jetstream.Msg) {
-	it := decodeItem(msg)
+	it := s.decode(msg)
 	for {
 		s.mu.Lock()
 		if s.err != nil {
@@ -100,12 +103,16 @@ func (s *subscription) receive(msg jetstream.Msg) {
 	}
 }
 
-func decodeItem(msg jetstream.Msg) item {
+func (s *subscription) decode(msg jetstream.Msg) item {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return item{err: err} // delivery 0 never fits: the subscription is made anew
 	}
 	it := item{position: position(meta.Sequence.Stream), delivery: meta.Sequence.Consumer}
+	if !wanted(s.filters, msg.Subject()) {
+		it.unwanted = true
+		return it
+	}
 	it.event, it.epoch, it.err = Decode(msg.Headers(), msg.Data())
 	if it.err == nil && it.event.Position != it.position {
 		it.err = fmt.Errorf("stream sequence %d holds position %d", it.position, it.event.Position)
@@ -113,8 +120,48 @@ func decodeItem(msg jetstream.Msg) item {
 	return it
 }
 
-// take returns what is there, at most limit items, and waits for the first.
-func (s *subscription) take(ctx context.Context, limit int) ([]item, error) {
+func tokens(subjects []string) [][]string {
+	filters := make([][]string, 0, len(subjects))
+	for _, s := range subjects {
+		filters = append(filters, strings.Split(s, "."))
+	}
+	return filters
+}
+
+// wanted reports whether one of the filters matches subject, or there are none. As in NATS "*" stands for one token,
+// and ">" for one or more at the end.
+func wanted(filters [][]string, subject string) bool {
+	for _, filter := range filters {
+		if matches(filter, subject) {
+			return true
+		}
+	}
+	return len(filters) == 0
+}
+
+func matches(filter []string, subject string) bool {
+	for i, want := range filter {
+		if want == ">" {
+			return i == len(filter)-1 && subject != ""
+		}
+		token, rest, more := strings.Cut(subject, ".")
+		if want != "*" && want != token {
+			return false
+		}
+		if last := i == len(filter)-1; last || !more {
+			return last && !more
+		}
+		subject = rest
+	}
+	return false
+}
+
+// errQuiet says that nothing came for a while.
+var errQuiet = errors.New("nothing came")
+
+// take returns what is there, at most limit items, and waits for the first, but not longer than patience.
+func (s *subscription) take(ctx context.Context, limit int, patience time.Duration) ([]item, error) {
+	var quiet <-chan time.Time
 	for {
 		s.mu.Lock()
 		items, err := s.items, s.err
@@ -132,9 +179,14 @@ func (s *subscription) take(ctx context.Context, limit int) ([]item, error) {
 		if err != nil {
 			return nil, err
 		}
+		if quiet == nil {
+			quiet = time.After(patience)
+		}
 		select {
 		case <-s.ready:
 		case <-s.ended:
+		case <-quiet:
+			return nil, errQuiet
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
