@@ -58,6 +58,9 @@ func (b *Bus) decideAndPropose(ctx context.Context, p *plan) (*decision, error) 
 	} else {
 		d.proposal, err = b.log.Propose(ctx, d.commit)
 	}
+	if errors.Is(err, eventstore.ErrInvalid) { // such as more bytes than fit one commit
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -353,6 +353,7 @@ func TestInvalidCommands(t *testing.T) {
 		"long actor":        func(c *commands.Command) { c.Actor = strings.Repeat("x", 300) },
 		"actor not text":    func(c *commands.Command) { c.Actor = "\xff" },
 		"empty claim":       func(c *commands.Command) { c.Claims = []string{""} },
+		"claim twice":       func(c *commands.Command) { c.Claims = []string{"a", "a"} },
 		"too many claims":   func(c *commands.Command) { c.Claims = make([]string, commands.MaxClaims+1) },
 		"large fingerprint": func(c *commands.Command) { c.Fingerprint = make([]byte, 300) },
 	} {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,7 +18,7 @@ import (
 const (
 	MaxSteps     = 500 // domain commands
 	MaxClaims    = 16  // claims of the sender's own
-	MaxAttribute = 256 // bytes of actor, channel, correlation, causation, traceparent and key
+	MaxAttribute = 200 // bytes of actor, channel, correlation, causation, traceparent and key
 	maxType      = 64
 )
 
@@ -51,7 +52,10 @@ func (c *Command) validate() error {
 			return fmt.Errorf("%w: %s has %d bytes: want at most %d of valid UTF-8 without control characters", ErrInvalid, a.name, len(a.value), MaxAttribute)
 		}
 	}
-	for _, k := range c.Claims {
+	for i, k := range c.Claims {
+		if slices.Contains(c.Claims[:i], k) {
+			return fmt.Errorf("%w: claim %q is named twice", ErrInvalid, k)
+		}
 		if k == "" || len(k) > eventstore.MaxStreamName || !isText(k) {
 			return fmt.Errorf("%w: claim %q: want 1 to %d bytes of valid UTF-8 without control characters", ErrInvalid, k, eventstore.MaxStreamName)
 		}
