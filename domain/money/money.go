@@ -115,6 +115,7 @@ func Sum(c Currency, amounts ...Money) (Money, error) {
 
 // Parse reads a decimal amount in major units, such as "12.34" for GBP or "-500" for JPY. Fewer digits after the point
 // than the currency has are filled with zeros; more are an error, even zeros: nothing is ever rounded away here.
+// At most 18 digits are read.
 func Parse(s string, c Currency) (Money, error) {
 	exp, ok := c.Exponent()
 	if !ok {
