@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+
+	"waybill/api"
+	"waybill/api/auth"
+	"waybill/api/dispatch"
+	"waybill/api/tail"
+	"waybill/api/wire"
+	"waybill/eventstore"
+	"waybill/eventstore/relay"
+	"waybill/internal/config"
+	"waybill/projections"
+)
+
+// openEdges makes what commands come in by, and what answers queries.
+func (e *Engine) openEdges(ctx context.Context) error {
+	if !e.has(config.RoleAPI) && !e.has(config.RoleIntake) {
+		return nil
+	}
+	reads, err := e.pool(ctx, eventstore.RoleRead, 8)
+	if err != nil {
+		return err
+	}
+	keys, err := auth.NewKeys(auth.KeysConfig{Store: auth.NewPostgresStore(reads)})
+	if err != nil {
+		return err
+	}
+	table, err := wire.NewTable()
+	if err != nil {
+		return err
+	}
+	dispatcher, err := dispatch.New(dispatch.Config{Bus: e.Bus, Table: table, Logger: e.Logger, Timeout: e.Config.Limits.CommandTimeout})
+	if err != nil {
+		return err
+	}
+	if e.has(config.RoleAPI) {
+		if err := e.openHTTP(ctx, dispatcher, keys, reads); err != nil {
+			return err
+		}
+	}
+	return e.openMessaging(ctx, dispatcher, keys)
+}
+
+func (e *Engine) openHTTP(ctx context.Context, dispatcher *dispatch.Dispatcher, keys auth.Authenticator, reads *pgxpool.Pool) error {
+	wake := make(chan struct{}, 1)
+	follower, err := tail.New(tail.Config{Log: e.Log, Logger: e.Logger, Wake: wake})
+	if err != nil {
+		return err
+	}
+	e.onAppend = append(e.onAppend, func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	})
+	e.Server, err = api.NewServer(api.Config{
+		Dispatcher: dispatcher, Auth: keys, Log: e.Log, Tail: follower, Reads: reads, Refused: e.Log,
+		Checkpoints: projections.NewCheckpoints(reads, e.runners...),
+		Checks:      e.checks(reads), Logger: e.Logger, Registerer: e.Registry, Gatherer: e.Registry, Version: e.Version,
+		Address: e.Config.HTTP.Addr, MaxConnections: e.Config.Limits.Connections, MaxBody: int64(e.Config.Limits.BodyBytes),
+		DrainDelay: e.Config.Shutdown.Delay,
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := e.Server.Listen(ctx); err != nil {
+		return err
+	}
+	e.edges = append(e.edges, part{"HTTP", e.Server.Run}, part{"tail", follower.Run})
+	return nil
+}
+
+// checks are what must work before this process is ready. Lag is not among them: it is a reason to look, not to turn
+// requests away.
+func (e *Engine) checks(reads *pgxpool.Pool) []api.Check {
+	checks := []api.Check{
+		{Name: "database", Do: reads.Ping},
+		{Name: "schema", Do: func(ctx context.Context) error {
+			sets, err := Migrations()
+			if err != nil {
+				return err
+			}
+			return eventstore.CheckSchema(ctx, e.Config.Database.URL.Reveal(), sets...)
+		}},
+		{Name: "nats", Do: func(context.Context) error {
+			for _, c := range e.conns {
+				if s := c.Status(); s != nats.CONNECTED {
+					return fmt.Errorf("connection %q is %s", c.Opts.Name, s)
+				}
+			}
+			return nil
+		}},
+	}
+	if e.relay != nil {
+		checks = append(checks, api.Check{Name: "relay", Do: func(context.Context) error { return relayReady(e.relay.Status()) }})
+	}
+	if len(e.runners) > 0 {
+		checks = append(checks, api.Check{Name: "projections", Do: func(ctx context.Context) error {
+			var sick []error
+			for _, r := range e.runners {
+				sick = append(sick, r.Health())
+			}
+			return errors.Join(sick...)
+		}})
+	}
+	return checks
+}
+
+func relayReady(s relay.Status) error {
+	if s.Ready() {
+		return nil
+	}
+	if s.Err != nil {
+		return fmt.Errorf("%s: %w", s.State, s.Err)
+	}
+	return fmt.Errorf("relay is %s", s.State)
+}
+
+// openMessaging makes the NATS service and the durable intake.
+func (e *Engine) openMessaging(context.Context, *dispatch.Dispatcher, auth.Authenticator) error {
+	return nil
+}
