@@ -266,9 +266,16 @@ func lastLines(b []byte) string {
 	return strings.Join(lines[max(0, len(lines)-8):], " | ")
 }
 
-// remove discards the folder and the socket's.
-func (h home) remove() error {
-	return errors.Join(os.RemoveAll(h.dir), os.RemoveAll(h.shortSocketDir()))
+// leave removes the folder of the socket where it stands outside, and when asked the whole.
+func (h home) leave(discard bool) error {
+	var err error
+	if short := h.shortSocketDir(); h.socketDir == short {
+		err = os.RemoveAll(short)
+	}
+	if discard {
+		err = errors.Join(err, os.RemoveAll(h.dir))
+	}
+	return err
 }
 
 func shortHash(s string) string {

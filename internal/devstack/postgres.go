@@ -244,8 +244,8 @@ func (p *Postgres) Stop(ctx context.Context) error {
 	defer p.mu.Unlock()
 	p.wanted = true
 	err := p.server.end(ctx, signalFast)
-	if err == nil && p.eph {
-		err = p.home.remove()
+	if err == nil {
+		err = p.home.leave(p.eph)
 	}
 	return errors.Join(err, p.release())
 }
