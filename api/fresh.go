@@ -19,20 +19,20 @@ import (
 // defaultWait is how long a query waits for its read model if it does not say.
 const defaultWait = 2 * time.Second
 
-// freshness is what every query takes to read what was just written.
-type freshness struct {
+// Freshness is what every query takes to read what was just written.
+type Freshness struct {
 	MinPosition int64  `query:"min_position" minimum:"0" doc:"Answer only from a read model that has seen this position"`
 	Token       string `header:"Consistency-Token" doc:"Like min_position: the token of a reply to a command"`
 	Prefer      string `header:"Prefer" doc:"wait=N: wait up to N seconds for the read model; 2 by default" example:"wait=2"`
 }
 
-// fresh is what replies to queries carry.
-type fresh struct {
+// Fresh is what replies to queries carry.
+type Fresh struct {
 	Token string `header:"Consistency-Token" doc:"The position that the read model had seen, at least"`
 }
 
 // await waits until the projection has seen what the query asks for, and returns the position that it has seen at least.
-func (s *Server) await(ctx context.Context, f *freshness, projection string) (int64, error) {
+func (s *Server) await(ctx context.Context, f *Freshness, projection string) (int64, error) {
 	want := f.MinPosition
 	if f.Token != "" {
 		token, err := strconv.ParseInt(f.Token, 10, 64)

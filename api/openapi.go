@@ -15,6 +15,7 @@ import (
 	"waybill/api/auth"
 	"waybill/api/problem"
 	"waybill/api/wire"
+	"waybill/domain/money"
 	"waybill/projections/orderdetail"
 )
 
@@ -31,6 +32,7 @@ of this server. The same commands are taken over NATS, with the same bodies.`
 func (s *Server) describe(t *table) ([]byte, error) {
 	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	registry.RegisterTypeAlias(reflect.TypeFor[orderdetail.Text](), reflect.TypeFor[string]())
+	registry.RegisterTypeAlias(reflect.TypeFor[money.Money](), reflect.TypeFor[wire.Money]())
 	a := humago.New(t, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -67,15 +69,11 @@ func (s *Server) describe(t *table) ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// schemaName names the schemas of types; a page is named after its rows.
+// schemaName names the schemas of types. Those of the read models begin with the model: several have a Line or an Item.
 func schemaName(t reflect.Type, hint string) string {
 	name := huma.DefaultSchemaNamer(t, hint)
-	if t.Kind() == reflect.Struct && t.PkgPath() != "" {
-		pkg := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
-		switch pkg {
-		case "orderdetail", "orderlist", "stocklevels", "stuckorders", "timeline": // several have a Line, an Item, a Reservation
-			return strings.ToUpper(pkg[:1]) + pkg[1:] + name
-		}
+	if model, ok := strings.CutPrefix(t.PkgPath(), "waybill/projections/"); ok && t.Name() != "" && !strings.Contains(t.Name(), "[") {
+		return strings.ToUpper(model[:1]) + model[1:] + name
 	}
 	return name
 }

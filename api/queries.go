@@ -20,8 +20,8 @@ import (
 	"waybill/projections/timeline"
 )
 
-// paging is what every list takes.
-type paging struct {
+// Paging is what every list takes.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"0" maximum:"200" doc:"Rows of a page; 50 by default"`
 	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
 }
@@ -34,16 +34,16 @@ type page[T any] struct {
 }
 
 type pageOutput[T any] struct {
-	fresh
+	Fresh
 
 	Body page[T]
 }
 
 func pageOf[T any](at int64, p keyset.Page[T]) *pageOutput[T] {
-	return &pageOutput[T]{fresh: freshAt(at), Body: page[T]{Page: p}}
+	return &pageOutput[T]{Fresh: freshAt(at), Body: page[T]{Page: p}}
 }
 
-func freshAt(position int64) fresh { return fresh{Token: strconv.FormatInt(position, 10)} }
+func freshAt(position int64) Fresh { return Fresh{Token: strconv.FormatInt(position, 10)} }
 
 // query registers one operation with huma and announces it to the table of routes. The framework's own Context carries
 // the call, so the handler sees only what it needs.
@@ -81,8 +81,8 @@ func (s *Server) queries(a huma.API, t *table) {
 }
 
 type listOrdersInput struct {
-	freshness
-	paging
+	Freshness
+	Paging
 
 	Lifecycle        []string        `query:"lifecycle" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
 	PaymentStatus    []string        `query:"payment_status" doc:"Any of these"`
@@ -119,7 +119,7 @@ func (in *listOrdersInput) filter() orderlist.Filter {
 }
 
 func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*pageOutput[orderlist.Row], error) {
-	at, err := s.await(ctx, &in.freshness, projectionOrderList)
+	at, err := s.await(ctx, &in.Freshness, projectionOrderList)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*pageOutp
 }
 
 type getOrderInput struct {
-	freshness
+	Freshness
 
 	OrderID    string    `path:"order_id"`
 	AtVersion  int64     `query:"at_version" minimum:"1" doc:"The order as this version left it"`
@@ -148,7 +148,7 @@ type getOrderInput struct {
 }
 
 type getOrderOutput struct {
-	fresh
+	Fresh
 
 	ETag string `header:"ETag" doc:"The version, for If-Match"`
 	Body orderdetail.Detail
@@ -160,7 +160,7 @@ func (s *Server) getOrder(ctx context.Context, in *getOrderInput) (*getOrderOutp
 	var err error
 	if in.AtVersion > 0 || in.AtPosition > 0 || !in.At.IsZero() {
 		d, at, err = s.orderAsOf(ctx, in)
-	} else if at, err = s.await(ctx, &in.freshness, projectionOrderDetail); err == nil {
+	} else if at, err = s.await(ctx, &in.Freshness, projectionOrderDetail); err == nil {
 		d, err = orderdetail.Get(ctx, s.cfg.Reads, in.OrderID)
 	}
 	if errors.Is(err, keyset.ErrNotFound) {
@@ -172,7 +172,7 @@ func (s *Server) getOrder(ctx context.Context, in *getOrderInput) (*getOrderOutp
 	if callFrom(ctx).principal.May(auth.PersonalRead) {
 		d.RevealPersonal()
 	}
-	return &getOrderOutput{fresh: freshAt(at), ETag: `"` + strconv.FormatInt(d.Version, 10) + `"`, Body: d}, nil
+	return &getOrderOutput{Fresh: freshAt(at), ETag: `"` + strconv.FormatInt(d.Version, 10) + `"`, Body: d}, nil
 }
 
 // orderAsOf folds the events of an order up to a point. It waits for the model that holds them to have seen that point,
@@ -186,7 +186,7 @@ func (s *Server) orderAsOf(ctx context.Context, in *getOrderInput) (orderdetail.
 		return orderdetail.Detail{}, 0, problem.New(problem.VersionNotFound, "the log ends at position %d", head.Position)
 	}
 	in.MinPosition = max(in.MinPosition, in.AtPosition)
-	at, err := s.await(ctx, &in.freshness, projectionTimeline)
+	at, err := s.await(ctx, &in.Freshness, projectionTimeline)
 	if err != nil {
 		return orderdetail.Detail{}, 0, err
 	}
@@ -202,8 +202,8 @@ func (s *Server) orderAsOf(ctx context.Context, in *getOrderInput) (orderdetail.
 }
 
 type timelineInput struct {
-	freshness
-	paging
+	Freshness
+	Paging
 
 	OrderID     string   `path:"order_id"`
 	Types       []string `query:"type" doc:"Types of events or commands, any of these"`
@@ -211,7 +211,7 @@ type timelineInput struct {
 }
 
 func (s *Server) orderTimeline(ctx context.Context, in *timelineInput) (*pageOutput[timeline.Entry], error) {
-	at, err := s.await(ctx, &in.freshness, projectionTimeline)
+	at, err := s.await(ctx, &in.Freshness, projectionTimeline)
 	if err != nil {
 		return nil, err
 	}
@@ -229,8 +229,8 @@ func (s *Server) orderTimeline(ctx context.Context, in *timelineInput) (*pageOut
 }
 
 type listStuckInput struct {
-	freshness
-	paging
+	Freshness
+	Paging
 
 	OlderThan int64          `query:"older_than" minimum:"0" doc:"Seconds that the order has waited, at least"`
 	Lifecycle []string       `query:"lifecycle"`
@@ -239,7 +239,7 @@ type listStuckInput struct {
 }
 
 func (s *Server) listStuck(ctx context.Context, in *listStuckInput) (*pageOutput[stuckorders.Order], error) {
-	at, err := s.await(ctx, &in.freshness, projectionStuck)
+	at, err := s.await(ctx, &in.Freshness, projectionStuck)
 	if err != nil {
 		return nil, err
 	}
@@ -254,8 +254,8 @@ func (s *Server) listStuck(ctx context.Context, in *listStuckInput) (*pageOutput
 }
 
 type listStockInput struct {
-	freshness
-	paging
+	Freshness
+	Paging
 
 	SKUPrefix      string          `query:"sku_prefix"`
 	Locations      []string        `query:"location" doc:"Any of these"`
@@ -265,7 +265,7 @@ type listStockInput struct {
 }
 
 func (s *Server) listStock(ctx context.Context, in *listStockInput) (*pageOutput[stocklevels.Level], error) {
-	at, err := s.await(ctx, &in.freshness, projectionStock)
+	at, err := s.await(ctx, &in.Freshness, projectionStock)
 	if err != nil {
 		return nil, err
 	}
@@ -280,21 +280,21 @@ func (s *Server) listStock(ctx context.Context, in *listStockInput) (*pageOutput
 }
 
 type getStockInput struct {
-	freshness
+	Freshness
 
 	SKU      string `path:"sku"`
 	Location string `path:"location"`
 }
 
 type getStockOutput struct {
-	fresh
+	Fresh
 
 	ETag string `header:"ETag" doc:"The version, for If-Match"`
 	Body stocklevels.Level
 }
 
 func (s *Server) getStock(ctx context.Context, in *getStockInput) (*getStockOutput, error) {
-	at, err := s.await(ctx, &in.freshness, projectionStock)
+	at, err := s.await(ctx, &in.Freshness, projectionStock)
 	if err != nil {
 		return nil, err
 	}
@@ -305,12 +305,12 @@ func (s *Server) getStock(ctx context.Context, in *getStockInput) (*getStockOutp
 	if err != nil {
 		return nil, s.readError(ctx, err)
 	}
-	return &getStockOutput{fresh: freshAt(at), ETag: `"` + strconv.FormatInt(l.Version, 10) + `"`, Body: l}, nil
+	return &getStockOutput{Fresh: freshAt(at), ETag: `"` + strconv.FormatInt(l.Version, 10) + `"`, Body: l}, nil
 }
 
 type listReservationsInput struct {
-	freshness
-	paging
+	Freshness
+	Paging
 
 	OrderID  string `query:"order_id" doc:"This or sku is needed"`
 	SKU      string `query:"sku"`
@@ -319,7 +319,7 @@ type listReservationsInput struct {
 }
 
 func (s *Server) listReservations(ctx context.Context, in *listReservationsInput) (*pageOutput[stocklevels.Reservation], error) {
-	at, err := s.await(ctx, &in.freshness, projectionStock)
+	at, err := s.await(ctx, &in.Freshness, projectionStock)
 	if err != nil {
 		return nil, err
 	}
