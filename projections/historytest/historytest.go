@@ -310,6 +310,17 @@ func Random(seed uint64, n int) *Log {
 	return l
 }
 
+// Of returns the events that belong to an order: those of its own stream, and those that carry its key.
+func (l *Log) Of(orderID string) []projections.Event {
+	var events []projections.Event
+	for i := range l.Events {
+		if l.Events[i].Meta.Key == orderID {
+			events = append(events, l.Events[i])
+		}
+	}
+	return events
+}
+
 // Wanted returns the events of the types that p wants.
 func Wanted(p projections.Projection, events []projections.Event) []projections.Event {
 	types := p.Types()

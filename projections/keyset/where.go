@@ -44,12 +44,18 @@ func (w *Where) String() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-// MaxText is the most bytes that a text in a filter may have.
-const MaxText = 256
+// Limits of the texts in a filter.
+const (
+	MaxText   = 256 // bytes of one
+	MaxValues = 50  // texts in one field
+)
 
 // CheckText refuses texts that no row can hold, by a [*FilterError] for the field: those that are longer than [MaxText],
-// and those that Postgres does not take as text.
+// those that Postgres does not take as text, and more than [MaxValues] of them.
 func CheckText(field string, texts ...string) error {
+	if len(texts) > MaxValues {
+		return &FilterError{Field: field, Reason: fmt.Sprintf("has more than %d values", MaxValues)}
+	}
 	for _, t := range texts {
 		if len(t) > MaxText || !utf8.ValidString(t) || strings.ContainsRune(t, 0) {
 			return &FilterError{Field: field, Reason: fmt.Sprintf("must be text of at most %d bytes", MaxText)}

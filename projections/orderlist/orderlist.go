@@ -5,7 +5,6 @@
 package orderlist
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -94,16 +93,10 @@ type Filter struct {
 // Page is one page of the list.
 type Page = keyset.Page[Row]
 
-// maxValues bounds each list of values of a filter.
-const maxValues = 50
-
 // normal returns f with its lists sorted and its times in UTC, so that filters that mean the same have one scope; or a
 // [*keyset.FilterError].
 func (f Filter) normal() (Filter, error) {
 	for _, l := range f.lists() {
-		if len(*l.values) > maxValues {
-			return Filter{}, &keyset.FilterError{Field: l.field, Reason: fmt.Sprintf("has more than %d values", maxValues)}
-		}
 		if err := keyset.CheckText(l.field, *l.values...); err != nil {
 			return Filter{}, err
 		}

@@ -84,7 +84,7 @@ func (i *item) entry(personal bool) Entry {
 	if i.event != nil {
 		return eventEntry(i.event, personal)
 	}
-	return refusedEntry(i.outcome, personal)
+	return refusedEntry(i.outcome)
 }
 
 func (p place) compare(q place) int {

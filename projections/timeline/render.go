@@ -19,21 +19,32 @@ func eventEntry(e *projections.Event, personal bool) Entry {
 		Type: e.Type, Schema: e.Schema, Time: e.RecordedAt, OccurredAt: e.Meta.OccurredAt,
 		Actor: e.Meta.Actor, Channel: e.Meta.Channel, Command: e.Meta.Command,
 		CorrelationID: e.Meta.CorrelationID, CausationID: e.Meta.CausationID,
+		Text: Sentence(&e.Event), Payload: Payload(&e.Event, personal),
 	}
 	if e.CommandID != uuid.Nil {
 		entry.CommandID = e.CommandID.String()
 	}
-	entry.Payload = payload(e, personal)
-	entry.Text = sentence(e)
 	return entry
 }
 
-// refusedEntry renders a command that was refused.
-func refusedEntry(o *eventstore.Outcome, _ bool) Entry {
+// refusedEntry renders a command that was refused. What the bus stored with the refusal is shown as it is, if it is JSON.
+func refusedEntry(o *eventstore.Outcome) Entry {
 	v := o.Verdict
 	entry := Entry{
 		Kind: KindRefused, Position: o.Receipt.Last, Type: v.Type, Time: o.RecordedAt, CommandID: o.CommandID.String(),
-		Code: v.Code, Text: "Refused: " + v.Type + " (" + v.Code + ")", Payload: json.RawMessage("{}"),
+		Code: v.Code, Text: "Refused " + v.Type + ": " + v.Code + ".", Payload: json.RawMessage("{}"),
+	}
+	var stored struct {
+		Refusal json.RawMessage `json:"refusal"`
+	}
+	if err := json.Unmarshal(v.Data, &stored); err == nil && len(stored.Refusal) > 0 {
+		entry.Payload = stored.Refusal
+		var said struct {
+			Detail string `json:"detail"`
+		}
+		if err := json.Unmarshal(stored.Refusal, &said); err == nil && said.Detail != "" {
+			entry.Text = "Refused " + v.Type + ": " + said.Detail + "."
+		}
 	}
 	if m, err := eventstore.DecodeMeta(v.Meta); err == nil {
 		entry.Actor, entry.Channel, entry.Command = m.Actor, m.Channel, m.Command
@@ -41,7 +52,3 @@ func refusedEntry(o *eventstore.Outcome, _ bool) Entry {
 	}
 	return entry
 }
-
-func payload(_ *projections.Event, _ bool) json.RawMessage { return json.RawMessage("{}") }
-
-func sentence(e *projections.Event) string { return e.Type }

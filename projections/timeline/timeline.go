@@ -60,8 +60,7 @@ type Page = keyset.Page[Entry]
 
 // Outcomes finds the commands that were refused. The log is one; nil leaves refused commands out.
 type Outcomes interface {
-	// OutcomesByKey returns the outcomes without events that were stored under a key, in the order of their
-	// recording: at most limit of them, the latest.
+	// OutcomesByKey returns the outcomes without events that were stored under a key, the newest first, at most limit.
 	OutcomesByKey(ctx context.Context, key string, limit int) ([]eventstore.Outcome, error)
 }
 

@@ -1,0 +1,152 @@
+package timeline
+
+import (
+	"fmt"
+	"strings"
+
+	"waybill/domain"
+	"waybill/domain/order"
+	"waybill/domain/stock"
+	"waybill/eventstore"
+)
+
+// Sentence says in one sentence what an event means. It holds no personal data. Of an unknown type, or of data that is
+// damaged, it makes a sentence of the name alone.
+func Sentence(e *eventstore.Event) string {
+	switch ev := decode(e).(type) {
+	case order.Event:
+		return orderSentence(ev)
+	case stock.Event:
+		sku, location, _ := stock.ParseStream(e.Stream)
+		return stockSentence(ev, sku+" at "+location)
+	}
+	aggregate, what, _ := strings.Cut(e.Type, ".")
+	return strings.ReplaceAll(strings.TrimSpace(capital(aggregate)+" "+what), "_", " ") + "."
+}
+
+func orderSentence(ev order.Event) string {
+	switch ev := ev.(type) {
+	case order.Placed:
+		d := &ev.Details
+		units := int64(0)
+		for i := range d.Lines {
+			units += d.Lines[i].Quantity
+		}
+		return fmt.Sprintf("Order %s was placed on %s: %s in %s for %s.", d.Number, d.Channel, count(units, "unit"),
+			count(int64(len(d.Lines)), "line"), d.Totals.Grand)
+	case order.Confirmed:
+		return "The order was confirmed."
+	case order.Rejected:
+		return rejected(&ev.Rejection)
+	case order.Expired:
+		return "The order expired: it was not confirmed by " + moment(ev.Deadline) + "."
+	case order.HoldPlaced:
+		text := fmt.Sprintf("A %s hold (%s) was placed; it blocks %s", ev.Kind, ev.HoldID, verbs(ev.Blocks))
+		if !ev.Until.IsZero() {
+			text += " until " + moment(ev.Until)
+		}
+		return text + "."
+	case order.HoldReleased:
+		return "Hold " + ev.HoldID + " was released."
+	case order.LinesCancelled:
+		units := int64(0)
+		for _, l := range ev.Lines {
+			units += l.Quantity
+		}
+		return fmt.Sprintf("%s of %s were cancelled (%s); %s is given back.", capital(count(units, "unit")),
+			count(int64(len(ev.Lines)), "line"), ev.Reason, ev.Credit)
+	case order.Cancelled:
+		return fmt.Sprintf("The order was cancelled as a whole (%s).", ev.Reason)
+	case order.NoteAdded:
+		if ev.Public {
+			return "A note for the customer was written."
+		}
+		return "An internal note was written."
+	case order.Tagged:
+		return "Tagged " + strings.Join(ev.Tags, ", ") + "."
+	case order.Untagged:
+		return "No longer tagged " + strings.Join(ev.Tags, ", ") + "."
+	}
+	return "The order changed."
+}
+
+func rejected(r *order.Rejection) string {
+	text := "The order was rejected: " + strings.ReplaceAll(string(r.Reason), "_", " ")
+	for i, s := range r.Shortages {
+		if i == 3 {
+			text += fmt.Sprintf(" and %d more", len(r.Shortages)-i)
+			break
+		}
+		sep := "; "
+		if i > 0 {
+			sep = ", "
+		}
+		text += fmt.Sprintf("%s%d of %d × %s at %s", sep, s.Available, s.Requested, s.SKU, s.Location)
+	}
+	return text + "."
+}
+
+func stockSentence(ev stock.Event, item string) string {
+	switch ev := ev.(type) {
+	case stock.Received:
+		return fmt.Sprintf("%s of %s came in.", count(ev.Quantity, "unit"), item)
+	case stock.Adjusted:
+		return fmt.Sprintf("The books of %s were corrected by %+d.", item, ev.Delta)
+	case stock.Counted:
+		return fmt.Sprintf("%s of %s were counted, %+d against the books.", count(ev.Counted, "unit"), item, ev.Delta)
+	case stock.OversoldDetected:
+		return fmt.Sprintf("%s is oversold by %s.", item, count(ev.Short, "unit"))
+	case stock.Reserved:
+		units, backordered := int64(0), int64(0)
+		for _, g := range ev.Reservations {
+			units += g.FromStock + g.Backordered
+			backordered += g.Backordered
+		}
+		text := fmt.Sprintf("%s of %s were reserved until %s", count(units, "unit"), item, moment(ev.ExpiresAt))
+		if backordered > 0 {
+			text += fmt.Sprintf("; %s are to come in", count(backordered, "unit"))
+		}
+		return text + "."
+	case stock.ReservationExtended:
+		return fmt.Sprintf("The reservation of %s was extended until %s.", item, moment(ev.ExpiresAt))
+	case stock.ReservationConfirmed:
+		return "The reservation of " + item + " was confirmed."
+	case stock.ReservationReleased:
+		units := int64(0)
+		for _, p := range ev.Parts {
+			units += p.FromStock + p.Backordered
+		}
+		return fmt.Sprintf("%s of %s were released.", count(units, "unit"), item)
+	case stock.ReservationExpired:
+		return fmt.Sprintf("The reservation of %s of %s ran out.", count(ev.FromStock+ev.Backordered, "unit"), item)
+	case stock.BackorderPolicySet:
+		return fmt.Sprintf("Up to %s of %s may be backordered.", count(ev.Limit, "unit"), item)
+	case stock.SafetyStockSet:
+		return fmt.Sprintf("%s of %s are kept back.", count(ev.Quantity, "unit"), item)
+	}
+	return "The stock of " + item + " changed."
+}
+
+func count(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func moment(t domain.Time) string { return t.Time().Format("2006-01-02 15:04 UTC") }
+
+func verbs(list []order.Verb) string {
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = string(v)
+	}
+	return strings.Join(names, ", ")
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
