@@ -49,6 +49,13 @@ func newFolder(p Projection) folder {
 // prepare checks that events follow after without a hole, and decodes what the projection wants of them.
 func (f folder) prepare(after int64, events []eventstore.Event) (batch, error) {
 	b := batch{from: after, to: after}
+	wanted := 0
+	for i := range events {
+		if f.wanted[events[i].Type] {
+			wanted++
+		}
+	}
+	b.items = make([]item, 0, wanted) // items are large, and a page may be all wanted or not at all
 	for i := range events {
 		e := &events[i]
 		if e.Position != b.to+1 {
@@ -208,6 +215,7 @@ type parking struct {
 
 // transact is the one transaction of a batch: move the checkpoint if it is where it was left, apply, put aside.
 func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
+	began := r.cfg.Now()
 	run, wait := r.split(b.items)
 	r.watch.enter(StageApply)
 	err := pgx.BeginFunc(ctx, r.own, func(tx pgx.Tx) error {
@@ -232,7 +240,7 @@ func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
 		return fmt.Errorf("fold events %d to %d into %s: %w", b.from+1, b.to, r.reg.schema(), err)
 	}
 	r.at.position = b.to
-	r.moved(b, len(run))
+	r.moved(b, len(run), began)
 	return nil
 }
 

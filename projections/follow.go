@@ -89,7 +89,7 @@ func (r *Runner) follow(ctx context.Context) error {
 	defer func() { reader.Close() }()
 	for {
 		r.watch.enter(StageRead)
-		if !sleep(ctx, r.lastMove.Add(r.cfg.Pace).Sub(r.cfg.Now())) {
+		if !sleep(ctx, r.lastMove.Add(min(2*r.took, r.cfg.Pace)).Sub(r.cfg.Now())) {
 			return context.Cause(ctx)
 		}
 		events, err := r.next(ctx, reader)

@@ -56,9 +56,9 @@ func connect(tb testing.TB, server *devstack.NATS) *nats.Conn {
 	return conn
 }
 
-func startRelay(tb testing.TB, log relay.Source, server *devstack.NATS) {
+func startRelay(tb testing.TB, log *eventstore.Postgres, server *devstack.NATS) {
 	tb.Helper()
-	r, err := relay.New(relay.Config{Log: log, Conn: connect(tb, server), Logger: slog.New(slog.NewTextHandler(tb.Output(), nil))})
+	r, err := relay.New(relay.Config{Log: log, Signal: log, Conn: connect(tb, server), Logger: slog.New(slog.NewTextHandler(tb.Output(), nil))})
 	if err != nil {
 		tb.Fatal(err)
 	}

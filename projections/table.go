@@ -194,13 +194,15 @@ func arrayLiteral(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
 	case []string:
-		escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 		for i, s := range v {
 			if i > 0 {
 				b.WriteByte(',')
 			}
 			b.WriteByte('"')
-			b.WriteString(escape.Replace(s))
+			if strings.ContainsAny(s, `\"`) {
+				s = strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `"`, `\"`)
+			}
+			b.WriteString(s)
 			b.WriteByte('"')
 		}
 	case []int64:
