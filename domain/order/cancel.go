@@ -119,7 +119,7 @@ func (c Cancel) decide(o *Order) ([]Event, error) {
 
 // check refuses a cancellation that no state would accept.
 func (c Cancel) check() error {
-	f := new(fields)
+	f := &fields{names: true}
 	f.id("cancellation_id", c.CancellationID)
 	oneOf(f, "reason", c.Reason, CancelCustomer, CancelFraud, CancelInventory, CancelDeclined, CancelStaff, CancelOther)
 	f.check(domain.CheckPersonal("note", c.Note, MaxText))
@@ -127,7 +127,7 @@ func (c Cancel) check() error {
 	for i, l := range c.Lines {
 		if l.Quantity < 1 {
 			f.check(domain.InvalidField{
-				Field: fmt.Sprintf("lines[%d].quantity", i), Reason: fmt.Sprintf("is %d, at least 1 is needed", l.Quantity),
+				Field: f.at("lines", i) + ".quantity", Reason: fmt.Sprintf("is %d, at least 1 is needed", l.Quantity),
 			})
 		}
 	}

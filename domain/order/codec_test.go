@@ -354,3 +354,21 @@ func BenchmarkCodec(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPlace is what deciding an order of three lines costs, and the largest one.
+func BenchmarkPlace(b *testing.B) {
+	large := details()
+	for n := range 590 {
+		large.Lines = append(large.Lines, order.Line{ID: fmt.Sprint("x", n), SKU: "FREE", Quantity: 1, UnitPrice: "0.00", Total: eur(0)})
+	}
+	for name, d := range map[string]order.Details{"lines=3": details(), "lines=593": large} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := order.Decide(new(order.Order), order.Place{ID: orderID, Details: d, Now: t0}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

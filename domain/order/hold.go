@@ -136,7 +136,7 @@ func (c PlaceHold) event() (HoldPlaced, error) {
 	if len(blocks) == 0 {
 		blocks = []Verb{VerbCapture, VerbShip}
 	}
-	f := new(fields)
+	f := &fields{names: true}
 	f.id("hold_id", c.HoldID)
 	oneOf(f, "kind", c.Kind, HoldFraud, HoldPayment, HoldAddress, HoldDispute, HoldManual)
 	for _, v := range blocks {

@@ -2,7 +2,6 @@ package order
 
 import (
 	"cmp"
-	"fmt"
 
 	"waybill/domain"
 )
@@ -169,13 +168,13 @@ func (e Expired) apply(o *Order) {
 
 // check refuses a rejection without a known reason, or with more to say than is kept.
 func (r *Rejection) check() error {
-	f := new(fields)
+	f := &fields{names: true}
 	oneOf(f, "reason", r.Reason, RejectOutOfStock, RejectPaymentFailed, RejectFraud, RejectInvalid)
 	f.text("detail", r.Detail, MaxTitle)
 	f.count("shortages", len(r.Shortages), MaxLines, "shortages")
 	for i := range r.Shortages {
-		f.check(domain.CheckSKU(fmt.Sprintf("shortages[%d].sku", i), r.Shortages[i].SKU))
-		f.text(fmt.Sprintf("shortages[%d].location", i), r.Shortages[i].Location, domain.MaxLocation)
+		f.check(domain.CheckSKU(f.at("shortages", i)+".sku", r.Shortages[i].SKU))
+		f.text(f.at("shortages", i)+".location", r.Shortages[i].Location, domain.MaxLocation)
 	}
 	return f.err
 }

@@ -97,7 +97,7 @@ func (c AddNote) decide(o *Order) ([]Event, error) {
 	if o.Lifecycle == LifecycleNone {
 		return nil, transition(o, c)
 	}
-	f := new(fields)
+	f := &fields{names: true}
 	f.id("note_id", c.NoteID)
 	if c.Text.IsZero() {
 		f.check(domain.InvalidField{Field: "text", Reason: "is missing"})
@@ -164,7 +164,7 @@ func (e Untagged) apply(o *Order) {
 
 // tags returns those tags of c, sorted, each once, that o has, or has not.
 func (c Tag) tags(o *Order, present bool) ([]string, error) {
-	f := new(fields)
+	f := &fields{names: true}
 	if len(c.Tags) == 0 {
 		f.check(domain.InvalidField{Field: "tags", Reason: "are missing"})
 	}

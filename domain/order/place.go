@@ -181,10 +181,10 @@ func (c Place) decide(o *Order) ([]Event, error) {
 		return nil, err
 	}
 	d := c.Details.withDefaults(c.Now)
-	if err := checkDetails(&d); err != nil {
+	if err := named(func(n names) error { return checkDetails(&d, n) }); err != nil {
 		return nil, err
 	}
-	if err := checkTotals(&d); err != nil {
+	if err := named(func(n names) error { return checkTotals(&d, n) }); err != nil {
 		return nil, err
 	}
 	lines, err := netLines(&d)

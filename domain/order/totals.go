@@ -11,6 +11,7 @@ import (
 
 // adder adds amounts of one currency up and remembers the first thing that went wrong.
 type adder struct {
+	names
 	currency money.Currency
 	err      error
 }
@@ -76,22 +77,22 @@ func (a *adder) equal(total string, stated, computed money.Money) {
 func (a *adder) zero() money.Money { return money.New(0, a.currency) }
 
 // checkTotals refuses details whose amounts do not add up, from the lines to the grand total.
-func checkTotals(d *Details) error {
-	a := &adder{currency: d.Currency}
+func checkTotals(d *Details, n names) error {
+	a := &adder{names: n, currency: d.Currency}
 	t := Totals{
 		Goods: a.zero(), Discount: a.zero(), Shipping: a.zero(), Surcharge: a.zero(), Tax: a.zero(), Grand: a.zero(),
 	}
 	for i := range d.Lines {
-		a.line(&t, fmt.Sprintf("lines[%d]", i), &d.Lines[i], d.Rounding)
+		a.line(&t, a.at("lines", i), &d.Lines[i], d.Rounding)
 		if a.err != nil {
 			return a.err
 		}
 	}
 	for i := range d.Shipping {
-		a.shipping(&t, fmt.Sprintf("shipping[%d]", i), &d.Shipping[i])
+		a.shipping(&t, a.at("shipping", i), &d.Shipping[i])
 	}
 	for i := range d.Surcharges {
-		a.surcharge(&t, fmt.Sprintf("surcharges[%d]", i), &d.Surcharges[i])
+		a.surcharge(&t, a.at("surcharges", i), &d.Surcharges[i])
 	}
 	a.equal("goods", d.Totals.Goods, t.Goods)
 	a.equal("discount", d.Totals.Discount, t.Discount)
@@ -113,7 +114,7 @@ func (a *adder) line(t *Totals, field string, l *Line, r Rounding) {
 	a.add(&t.Grand, field+".total", total)
 	for i := range l.Taxes {
 		if a.err == nil {
-			a.atLeastZero(fmt.Sprintf("%s.taxes[%d].amount", field, i), l.Taxes[i].Amount)
+			a.atLeastZero(a.at(field+".taxes", i)+".amount", l.Taxes[i].Amount)
 		}
 	}
 }
@@ -158,7 +159,7 @@ func (a *adder) component(t *Totals, field string, amount money.Money, ds []Disc
 		if a.err != nil {
 			return total
 		}
-		f := fmt.Sprintf("%s.discounts[%d].amount", field, i)
+		f := a.at(field+".discounts", i) + ".amount"
 		a.atLeastZero(f, ds[i].Amount)
 		a.sub(&total, f, ds[i].Amount)
 		a.add(&t.Discount, f, ds[i].Amount)
@@ -167,7 +168,7 @@ func (a *adder) component(t *Totals, field string, amount money.Money, ds []Disc
 		if a.err != nil {
 			return total
 		}
-		f := fmt.Sprintf("%s.taxes[%d].amount", field, i)
+		f := a.at(field+".taxes", i) + ".amount"
 		a.add(&t.Tax, f, taxes[i].Amount)
 		if !included {
 			a.add(&total, f, taxes[i].Amount)

@@ -74,7 +74,7 @@ func TestPlacedSchema1(t *testing.T) {
 		t.Errorf("upcast to\n%+v, want\n%+v", got, want)
 	}
 	d := want.Details
-	if err := checkTotals(&d); err != nil {
+	if err := checkTotals(&d, true); err != nil {
 		t.Errorf("the upcast order does not add up: %v", err)
 	}
 }

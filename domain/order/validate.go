@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"waybill/domain"
 	"waybill/domain/money"
@@ -25,7 +26,30 @@ const (
 )
 
 // fields checks fields one after the other and keeps the first refusal.
-type fields struct{ err error }
+type fields struct {
+	names
+	err error
+}
+
+// names spells the paths of fields. Only a refusal needs them, and most commands are good: they are checked without
+// names first, and a second time with names when something is wrong.
+type names bool
+
+// at returns the path of the i-th entry of list, or "" where no names are spelt.
+func (n names) at(list string, i int) string {
+	if !n {
+		return ""
+	}
+	return list + "[" + strconv.Itoa(i) + "]"
+}
+
+// named runs check without names, and for the name of what is wrong a second time.
+func named(check func(names) error) error {
+	if err := check(false); err == nil {
+		return nil
+	}
+	return check(true)
+}
 
 func (f *fields) check(err error) {
 	if f.err == nil {
@@ -61,11 +85,14 @@ func oneOf[T ~string](f *fields, field string, v T, known ...T) {
 
 // unique refuses an id that stands twice.
 func unique[T any](f *fields, field string, items []T, id func(*T) string) {
+	if len(items) < 2 {
+		return
+	}
 	seen := make(map[string]struct{}, len(items))
 	for i := range items {
 		v := id(&items[i])
 		if _, twice := seen[v]; twice {
-			f.check(domain.InvalidField{Field: fmt.Sprintf("%s[%d]", field, i), Reason: "repeats the id " + v})
+			f.check(domain.InvalidField{Field: f.at(field, i), Reason: "repeats the id " + v})
 			return
 		}
 		seen[v] = struct{}{}
@@ -73,8 +100,8 @@ func unique[T any](f *fields, field string, items []T, id func(*T) string) {
 }
 
 // checkDetails refuses details that no order may have, whatever they add up to.
-func checkDetails(d *Details) error {
-	f := new(fields)
+func checkDetails(d *Details, n names) error {
+	f := &fields{names: n}
 	f.required("order_number", d.Number, MaxName)
 	f.required("channel", d.Channel, MaxName)
 	f.text("source_ref", d.SourceRef, MaxName)
@@ -109,7 +136,7 @@ func (f *fields) goods(lines []Line) {
 		if f.err != nil {
 			return
 		}
-		f.line(fmt.Sprintf("lines[%d]", i), &lines[i])
+		f.line(f.at("lines", i), &lines[i])
 	}
 	unique(f, "lines", lines, func(l *Line) string { return l.ID })
 }
@@ -137,8 +164,8 @@ func (f *fields) line(field string, l *Line) {
 func (f *fields) discounts(field string, ds []Discount) {
 	f.count(field+".discounts", len(ds), MaxCharges, "discounts")
 	for i := range ds {
-		f.id(fmt.Sprintf("%s.discounts[%d].id", field, i), ds[i].ID)
-		f.text(fmt.Sprintf("%s.discounts[%d].code", field, i), ds[i].Code, MaxName)
+		f.id(f.at(field+".discounts", i)+".id", ds[i].ID)
+		f.text(f.at(field+".discounts", i)+".code", ds[i].Code, MaxName)
 	}
 	unique(f, field+".discounts", ds, func(d *Discount) string { return d.ID })
 }
@@ -146,15 +173,15 @@ func (f *fields) discounts(field string, ds []Discount) {
 func (f *fields) taxes(field string, ts []Tax) {
 	f.count(field+".taxes", len(ts), MaxCharges, "taxes")
 	for i := range ts {
-		f.text(fmt.Sprintf("%s.taxes[%d].code", field, i), ts[i].Code, MaxName)
-		f.text(fmt.Sprintf("%s.taxes[%d].rate", field, i), ts[i].Rate, MaxName)
+		f.text(f.at(field+".taxes", i)+".code", ts[i].Code, MaxName)
+		f.text(f.at(field+".taxes", i)+".rate", ts[i].Rate, MaxName)
 	}
 }
 
 func (f *fields) charges(d *Details) {
 	f.count("shipping", len(d.Shipping), MaxCharges, "shipping lines")
 	for i := range d.Shipping {
-		s, field := &d.Shipping[i], fmt.Sprintf("shipping[%d]", i)
+		s, field := &d.Shipping[i], f.at("shipping", i)
 		f.id(field+".shipping_id", s.ID)
 		f.text(field+".title", s.Title, MaxTitle)
 		f.discounts(field, s.Discounts)
@@ -163,7 +190,7 @@ func (f *fields) charges(d *Details) {
 	unique(f, "shipping", d.Shipping, func(s *ShippingLine) string { return s.ID })
 	f.count("surcharges", len(d.Surcharges), MaxCharges, "surcharges")
 	for i := range d.Surcharges {
-		s, field := &d.Surcharges[i], fmt.Sprintf("surcharges[%d]", i)
+		s, field := &d.Surcharges[i], f.at("surcharges", i)
 		f.id(field+".surcharge_id", s.ID)
 		f.text(field+".title", s.Title, MaxTitle)
 		f.taxes(field, s.Taxes)
@@ -183,7 +210,7 @@ func (f *fields) address(field string, a *Address) {
 	f.personal(field+".name", a.Name)
 	f.count(field+".lines", len(a.Lines), MaxAddress, "lines")
 	for i := range a.Lines {
-		f.personal(fmt.Sprintf("%s.lines[%d]", field, i), a.Lines[i])
+		f.personal(f.at(field+".lines", i), a.Lines[i])
 	}
 	f.personal(field+".city", a.City)
 	f.personal(field+".region", a.Region)
@@ -198,6 +225,6 @@ const MaxPostcodePrefix = 4
 func (f *fields) tags(tags []string) {
 	f.count("tags", len(tags), MaxTags, "tags")
 	for i, t := range tags {
-		f.required(fmt.Sprintf("tags[%d]", i), t, MaxName)
+		f.required(f.at("tags", i), t, MaxName)
 	}
 }
