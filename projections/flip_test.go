@@ -135,6 +135,29 @@ func TestFlipToOtherTables(t *testing.T) {
 	}
 }
 
+// A reset beside runner and writers: the runner fills the tables again.
+func TestResetUnderTheRunner(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t)
+	admin := projections.Admin{Pool: pool, Log: log}
+	start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: &projectiontest.Feed{Log: log}})
+	waitFor(t, pool, 0)
+	for i, c := range history(t, 300, 7) {
+		projectiontest.Append(t, log, c)
+		if i%100 == 50 {
+			waitFor(t, pool, int64(i))
+			if err := admin.Reset(t.Context(), tally{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	waitFor(t, pool, 300)
+	exact(t, pool, tally{}, log)
+	if version, err := look(t.Context(), pool); err != nil || version != 1 {
+		t.Errorf("readers see version %d, %v", version, err)
+	}
+}
+
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)

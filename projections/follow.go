@@ -118,7 +118,7 @@ func (r *Runner) follow(ctx context.Context) error {
 			}
 			continue
 		}
-		if far, err := r.poll(ctx); err != nil || far {
+		if far, err := r.drain(ctx); err != nil || far {
 			return err
 		}
 	}
@@ -135,16 +135,12 @@ func (r *Runner) open() (FeedReader, error) {
 // reopen reads the log to its end, and the feed from there on. It waits first, so that a feed that fails at once is
 // no busy loop, but a slow poll.
 func (r *Runner) reopen(ctx context.Context) (FeedReader, error) {
+	before := r.at.position
+	if _, err := r.drain(ctx); err != nil {
+		return silence{}, err
+	}
 	pause := r.cfg.PollInterval
-	for {
-		before := r.at.position
-		far, err := r.poll(ctx)
-		if err != nil {
-			return silence{}, err
-		}
-		if far || r.at.position == before {
-			break
-		}
+	if r.at.position > before {
 		pause = r.cfg.Pace
 	}
 	if !sleep(ctx, pause) {
@@ -164,24 +160,29 @@ func (r *Runner) next(ctx context.Context, reader FeedReader) ([]eventstore.Even
 	return reader.Next(ctx)
 }
 
-// poll applies one page of the log, if there is something. It tells whether there is far more.
-func (r *Runner) poll(ctx context.Context) (far bool, err error) {
-	b, err := r.page(ctx, r.at.position, r.at.epoch)
-	if err != nil {
-		return false, err
+// drain applies what the log has, page by page, until a page is no crowd. It tells whether there is far more: that is
+// for catchUp.
+func (r *Runner) drain(ctx context.Context) (far bool, err error) {
+	for {
+		b, err := r.page(ctx, r.at.position, r.at.epoch)
+		if err != nil {
+			return false, err
+		}
+		if b.to == b.from {
+			return false, nil
+		}
+		r.watch.deliver(b.to)
+		if err := r.fold(ctx, b); err != nil {
+			return false, err
+		}
+		if b.to-b.from < crowd {
+			return false, nil
+		}
+		head, err := r.head(ctx)
+		if far = head.Position-r.at.position > r.cfg.FarBehind; err != nil || far {
+			return far, err
+		}
 	}
-	if b.to == b.from {
-		return false, nil
-	}
-	r.watch.deliver(b.to)
-	if err := r.fold(ctx, b); err != nil {
-		return false, err
-	}
-	if b.to-b.from < int64(r.cfg.PageEvents) {
-		return false, nil
-	}
-	head, err := r.head(ctx)
-	return head.Position-r.at.position > r.cfg.FarBehind, err
 }
 
 // take applies what the feed delivered. What the tables have already is passed over; before a jump, what lies between

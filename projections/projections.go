@@ -28,16 +28,22 @@ type Projection interface {
 	Version() int
 	// Types are the event types that it wants; the checkpoint moves past the others.
 	Types() []string
-	// Schema is the SQL that makes its tables. Names are unqualified: every version has a schema of its own,
-	// "<name>_v<version>", and the search path is set to it before Schema, Apply and queries run.
+	// Schema is the SQL that makes its tables, all of them with a primary key. Names are unqualified: every version has
+	// a schema of its own, "<name>_v<version>", and the search path leads there, and nowhere else, in Schema and Apply.
+	// Changing it takes a new Version: the runner stops if it finds tables that were made by other SQL.
 	Schema() string
-	// Tables are the tables that readers see, as views in the schema readmodel.
+	// Tables are the tables that readers see, as views in the schema readmodel: queries read "readmodel.<table>". No
+	// other projection may have a table of that name there.
 	Tables() []string
 	// Key names what has to stay in order: when an event cannot be applied, the later ones of its key are parked
-	// behind it, and all other keys flow on.
+	// behind it, and all other keys flow on. So events of different keys must not depend on each other's order. It is
+	// also called beside Apply, for the page after.
 	Key(e *Event) string
 	// Apply folds a batch of wanted events, in order, in the transaction that also moves the checkpoint. It depends
 	// on nothing but the events and its own tables: no clock, no randomness, no other read model. It folds in
-	// memory what it can and writes with one multi-row statement for each table.
+	// memory what it can and writes with one multi-row statement for each table, by [Table]. The sessions it runs in
+	// are set up for that: they prefer to find rows by an index whatever the tables' statistics say. An error, or a
+	// panic, means that the batch is taken apart until the event that fails stands alone; that one is parked. So it
+	// must not keep anything between two calls that a failed transaction would make wrong.
 	Apply(ctx context.Context, tx pgx.Tx, events []Event) error
 }
