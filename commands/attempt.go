@@ -76,7 +76,7 @@ func (b *Bus) decideAndPropose(ctx context.Context, p *plan) (*decision, error) 
 func (b *Bus) pin(p *plan) {
 	for i := range p.parts {
 		pt := &p.parts[i]
-		pt.entry = b.cache.pin(pt.stream, func() aggregate { return b.kinds.empty(pt.order != "") })
+		pt.entry = b.cache.pin(pt.stream, &b.kinds, pt.order != "")
 	}
 }
 
@@ -115,7 +115,7 @@ func (b *Bus) lockCurrent(ctx context.Context, p *plan) error {
 		if err == nil && wait == nil {
 			for i := range p.parts {
 				pt := &p.parts[i]
-				pt.round, pt.version, pt.read, pt.changes = pt.entry.round, pt.entry.version, false, nil
+				pt.round, pt.version, pt.read, pt.changes, pt.work = pt.entry.round, pt.entry.version, false, nil, nil
 			}
 			return nil
 		}
@@ -212,29 +212,26 @@ func (b *Bus) checkExpected(ctx context.Context, p *plan) (wait func(context.Con
 
 // decide runs the steps and makes of what comes out a commit. The caller holds the locks.
 func (b *Bus) decide(p *plan) (*decision, error) {
-	works := make([]aggregate, len(p.parts))
 	for i := range p.steps {
-		at := p.of[i]
-		pt := &p.parts[at]
-		pt.read = true
-		if works[at] == nil {
-			works[at] = pt.entry.state
+		pt := &p.parts[p.of[i]]
+		if !pt.read {
+			pt.read, pt.work = true, pt.entry.state
 			if pt.steps > 1 { // the second step sees what the first did; the cached state must not, before all is decided
 				var err error
-				if works[at], err = duplicate(pt.entry.state); err != nil {
+				if pt.work, err = duplicate(pt.entry.state); err != nil {
 					return nil, fmt.Errorf("copy the state of %s: %w", pt.stream, err)
 				}
 			}
 		}
-		changes, err := works[at].decide(p.steps[i])
-		if refusal, ok := errors.AsType[domain.Refusal](err); ok {
-			return b.refusal(p, pt, works[at], refusal)
-		}
+		changes, err := pt.work.decide(p.steps[i])
 		if err != nil {
+			if refusal, ok := errors.AsType[domain.Refusal](err); ok {
+				return b.refusal(p, pt, refusal)
+			}
 			return nil, fmt.Errorf("decide on %s: %w", pt.stream, err)
 		}
 		if pt.steps > 1 {
-			works[at].evolve(changes)
+			pt.work.evolve(changes)
 			pt.changes = append(pt.changes, changes...)
 		} else {
 			pt.changes = changes
@@ -304,13 +301,13 @@ func (p *plan) versions() []StreamVersion {
 }
 
 // refusal is the decision not to: a verdict that stands only if everything it was read from still does.
-func (b *Bus) refusal(p *plan, pt *part, state aggregate, cause domain.Refusal) (*decision, error) {
+func (b *Bus) refusal(p *plan, pt *part, cause domain.Refusal) (*decision, error) {
 	r, err := newRefused(p.cmd.ID, cause)
 	if err != nil {
 		return nil, err
 	}
 	r.Stream, r.Version = pt.stream, pt.version
-	r.State, r.Allowed = state.describe()
+	r.State, r.Allowed = pt.work.describe()
 	for i := range p.parts {
 		p.parts[i].changes = nil
 	}

@@ -6,7 +6,7 @@ import "sync"
 // on one stream always meet in the same entry.
 //
 // One mutex guards it all: it is held for a map access and a few pointer moves, a fraction of a percent of what a
-// command costs (see BenchmarkCache), and shards would make the bounds imprecise.
+// command costs (BenchmarkCache in this package), and shards would make the bounds imprecise.
 type cache struct {
 	maxEntries int
 	maxBytes   int64
@@ -24,8 +24,8 @@ func newCache(entries int, bytes int64, m *metrics) *cache {
 	return c
 }
 
-// pin returns the entry of a stream and keeps it until unpin; state makes the state of a new one.
-func (c *cache) pin(stream string, state func() aggregate) *entry {
+// pin returns the entry of a stream, an order or a stock item, and keeps it until unpin.
+func (c *cache) pin(stream string, k *kinds, order bool) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[stream]
@@ -34,7 +34,7 @@ func (c *cache) pin(stream string, state func() aggregate) *entry {
 		e.unlink()
 	} else {
 		c.metrics.misses.Inc()
-		e = newEntry(stream, state())
+		e = newEntry(stream, k.empty(order))
 		c.entries[stream] = e
 	}
 	e.refs++

@@ -23,6 +23,14 @@ type plan struct {
 	place       int    // the step that places an order, -1 if none does
 	numberClaim string // the claim on a number that the bus has chosen, "" if it has chosen none
 	metas       []encodedMeta
+
+	// Most commands have one step: what they need lies here, in one piece with the plan.
+	one struct {
+		part  [1]part
+		of    [1]int
+		lock  [1]int
+		metas [1]encodedMeta
+	}
 }
 
 // part is what a command does on one stream.
@@ -37,6 +45,7 @@ type part struct {
 	version int64
 	read    bool // the decision depends on its state
 	changes []change
+	work    aggregate // what the steps are decided on
 }
 
 // encodedMeta is the metadata of the events that share a key.
@@ -50,7 +59,8 @@ var errAnotherNumber = errors.New("order number is taken")
 
 // plan makes c ready.
 func (b *Bus) plan(ctx context.Context, c *Command) (*plan, error) {
-	p := &plan{cmd: c, steps: c.Steps, place: -1, of: make([]int, len(c.Steps)), parts: make([]part, 0, len(c.Steps))}
+	p := &plan{cmd: c, steps: c.Steps, place: -1}
+	p.of, p.parts, p.locks, p.metas = p.one.of[:0], p.one.part[:0], p.one.lock[:0], p.one.metas[:0]
 	for i := range c.Steps {
 		stream := c.Steps[i].stream()
 		at := slices.IndexFunc(p.parts, func(pt part) bool { return pt.stream == stream })
@@ -59,15 +69,14 @@ func (b *Bus) plan(ctx context.Context, c *Command) (*plan, error) {
 			id, _ := order.ParseStream(stream)
 			p.parts = append(p.parts, part{stream: stream, order: string(id)})
 		}
-		p.of[i] = at
+		p.of = append(p.of, at)
 		p.parts[at].steps++
 		if _, ok := c.Steps[i].order.(order.Place); ok {
 			p.place = i
 		}
 	}
-	p.locks = make([]int, len(p.parts))
-	for i := range p.locks {
-		p.locks[i] = i
+	for i := range p.parts {
+		p.locks = append(p.locks, i)
 	}
 	slices.SortFunc(p.locks, func(a, b int) int { return strings.Compare(p.parts[a].stream, p.parts[b].stream) })
 	return p, b.planPlace(ctx, p)
