@@ -20,20 +20,23 @@ import (
 //	}
 //	err := r.Close()
 type Reader struct {
-	rest  string
+	data  string
+	off   int // where the next value begins; an offset, so that moving on writes no pointer
 	depth int
 	err   error
 }
 
+func (r *Reader) rest() string { return r.data[r.off:] }
+
 // NewReader returns a reader of data, which it copies once: all text that is read shares that copy.
-func NewReader(data []byte) *Reader { return &Reader{rest: string(data)} }
+func NewReader(data []byte) *Reader { return &Reader{data: string(data)} }
 
 // Close returns the first fault; anything that is left to read is one.
 func (r *Reader) Close() error {
 	if r.err != nil {
 		return r.err
 	}
-	return atEnd(r.rest)
+	return atEnd(r.rest())
 }
 
 // fail keeps the first fault and ends the reading.
@@ -41,7 +44,7 @@ func (r *Reader) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
-	r.rest = ""
+	r.off = len(r.data)
 }
 
 // take reads the header of a value that has to be of kind k.
@@ -49,16 +52,16 @@ func (r *Reader) take(k kind) (n uint64) {
 	if r.err != nil {
 		return 0
 	}
-	got, n, rest, err := header(r.rest)
+	got, n, size, err := header(r.rest())
 	if err != nil {
 		r.fail(err)
 		return 0
 	}
 	if got != k {
-		r.fail(fmt.Errorf("msgpack: byte %#02x begins another kind of value than expected", r.rest[0]))
+		r.fail(fmt.Errorf("msgpack: byte %#02x begins another kind of value than expected", r.data[r.off]))
 		return 0
 	}
-	r.rest = rest
+	r.off += size
 	return n
 }
 
@@ -81,7 +84,7 @@ func (r *Reader) open(k kind) uint64 {
 		r.fail(fmt.Errorf("msgpack: nested deeper than %d", maxDepth))
 		return 0
 	}
-	if n > uint64(len(r.rest)) { // every entry takes a byte at least
+	if n > uint64(len(r.data)-r.off) { // every entry takes a byte at least
 		r.fail(errTruncated)
 		return 0
 	}
@@ -91,16 +94,16 @@ func (r *Reader) open(k kind) uint64 {
 // Text reads UTF-8 text.
 func (r *Reader) Text() string {
 	n := r.take(kindText)
-	if n > uint64(len(r.rest)) {
+	if n > uint64(len(r.data)-r.off) {
 		r.fail(errTruncated)
 		return ""
 	}
-	s := r.rest[:n]
+	s := r.rest()[:n]
 	if !utf8.ValidString(s) {
 		r.fail(errNotUTF8)
 		return ""
 	}
-	r.rest = r.rest[n:]
+	r.off += len(s)
 	return s
 }
 
@@ -109,16 +112,16 @@ func (r *Reader) Int() int64 {
 	if r.err != nil {
 		return 0
 	}
-	k, n, rest, err := header(r.rest)
+	k, n, size, err := header(r.rest())
 	switch {
 	case err != nil:
 		r.fail(err)
 		return 0
 	case k != kindInt && k != kindUint:
-		r.fail(fmt.Errorf("msgpack: byte %#02x begins no integer", r.rest[0]))
+		r.fail(fmt.Errorf("msgpack: byte %#02x begins no integer", r.data[r.off]))
 		return 0
 	}
-	r.rest = rest
+	r.off += size
 	return int64(n)
 }
 
@@ -133,12 +136,12 @@ func (r *Reader) Skip() {
 	if r.err != nil {
 		return
 	}
-	rest, err := skip(r.rest, r.depth)
+	rest, err := skip(r.rest(), r.depth)
 	if err != nil {
 		r.fail(err)
 		return
 	}
-	r.rest = rest
+	r.off = len(r.data) - len(rest)
 }
 
 // Personal reads the envelope of a personal value.
@@ -169,12 +172,12 @@ func (r *Reader) Personal() (p Personal) {
 
 func (r *Reader) bytes() string {
 	n := r.take(kindBytes)
-	if n > uint64(len(r.rest)) {
+	if n > uint64(len(r.data)-r.off) {
 		r.fail(errTruncated)
 		return ""
 	}
-	s := r.rest[:n]
-	r.rest = r.rest[n:]
+	s := r.rest()[:n]
+	r.off += len(s)
 	return s
 }
 
@@ -193,12 +196,11 @@ func ReadSlice[T any](r *Reader, read func(*T)) []T {
 	r.depth++
 	items := make([]T, 0, min(n, maxPrealloc))
 	for range n {
-		var item T
-		read(&item)
+		items = append(items, *new(T))
+		read(&items[len(items)-1])
 		if r.err != nil {
 			return nil
 		}
-		items = append(items, item)
 	}
 	r.depth--
 	return items

@@ -57,45 +57,45 @@ func (r *reader) UnreadByte() error {
 	return nil
 }
 
-// header splits the first value of b into its kind, its number or length, and what follows the header.
-func header(b string) (kind kind, n uint64, rest string, err error) {
+// header returns what the first value of b is, its number or length, and how many bytes the header takes.
+func header(b string) (k kind, n uint64, size int, err error) {
 	if b == "" {
-		return 0, 0, "", errTruncated
+		return 0, 0, 0, errTruncated
 	}
-	c, rest := b[0], b[1:]
+	c := b[0]
 	switch {
 	case c <= 0x7f:
-		return kindUint, uint64(c), rest, nil
+		return kindUint, uint64(c), 1, nil
 	case c <= 0x8f:
-		return kindMap, uint64(c & 0x0f), rest, nil
+		return kindMap, uint64(c & 0x0f), 1, nil
 	case c <= 0x9f:
-		return kindArray, uint64(c & 0x0f), rest, nil
+		return kindArray, uint64(c & 0x0f), 1, nil
 	case c <= 0xbf:
-		return kindText, uint64(c & 0x1f), rest, nil
+		return kindText, uint64(c & 0x1f), 1, nil
 	case c >= 0xe0:
-		return kindInt, uint64(int64(int8(c))), rest, nil
+		return kindInt, uint64(int64(int8(c))), 1, nil
 	}
-	kind, width := shapeOf(c)
-	if kind == 0 {
-		return 0, 0, "", fmt.Errorf("msgpack: byte %#02x begins no value of an event", c)
+	k, width := shapeOf(c)
+	if k == 0 {
+		return 0, 0, 0, fmt.Errorf("msgpack: byte %#02x begins no value of an event", c)
 	}
-	if kind == kindBool {
-		return kindBool, uint64(c & 1), rest, nil
+	if k == kindBool {
+		return kindBool, uint64(c & 1), 1, nil
 	}
-	if len(rest) < width {
-		return 0, 0, "", errTruncated
+	if len(b) <= width {
+		return 0, 0, 0, errTruncated
 	}
 	for i := range width {
-		n = n<<8 | uint64(rest[i])
+		n = n<<8 | uint64(b[1+i])
 	}
-	if kind == kindUint && n > math.MaxInt64 {
-		return 0, 0, "", errRange
+	if k == kindUint && n > math.MaxInt64 {
+		return 0, 0, 0, errRange
 	}
-	if kind == kindInt { // sign-extend from its width
+	if k == kindInt { // sign-extend from its width
 		shift := 64 - 8*width
 		n = uint64(int64(n<<shift) >> shift)
 	}
-	return kind, n, rest[width:], nil
+	return k, n, 1 + width, nil
 }
 
 // shapeOf returns what the header byte c begins and how many bytes of number or length follow it; no kind for nil,
@@ -138,10 +138,11 @@ func skip(b string, depth int) (rest string, err error) {
 	if depth > maxDepth {
 		return "", fmt.Errorf("msgpack: nested deeper than %d", maxDepth)
 	}
-	k, n, rest, err := header(b)
+	k, n, size, err := header(b)
 	if err != nil {
 		return "", err
 	}
+	rest = b[size:]
 	switch k {
 	case kindUint, kindInt, kindBool:
 		return rest, nil

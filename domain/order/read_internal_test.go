@@ -1,6 +1,7 @@
 package order
 
 import (
+	"os"
 	"reflect"
 	"testing"
 
@@ -69,4 +70,22 @@ func (f placedForm) placed(t *rapid.T) Placed {
 		PaymentTerms: f.PaymentTerms, ReservePolicy: f.ReservePolicy, ShipBy: f.ShipBy, PlacedAt: f.PlacedAt, Tags: f.Tags,
 		Attributes: f.Attributes,
 	}}
+}
+
+// BenchmarkReadPlaced compares the reader that is written by hand with the struct tags.
+func BenchmarkReadPlaced(b *testing.B) {
+	data, err := os.ReadFile("testdata/golden/order.placed.v2.msgpack")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func([]byte) (Event, error){"by=hand": readPlaced, "by=tags": event[Placed]} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := read(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
