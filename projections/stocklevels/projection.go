@@ -55,7 +55,9 @@ CREATE TABLE stock_levels (
     sku      text COLLATE "C" NOT NULL,
     location text COLLATE "C" NOT NULL,
     PRIMARY KEY (sku, location)
-) WITH (fillfactor = 50);  -- an item changes with every order: its row moves within the page, and no index hears of it
+) WITH (fillfactor = 50);  -- an item changes with every order: its row moves within the page, and no index hears of it while it is not short
+CREATE INDEX stock_levels_short       ON stock_levels (sku, location) WHERE short > 0;
+CREATE INDEX stock_levels_backordered ON stock_levels (sku, location) WHERE backordered > 0;
 CREATE TABLE stock_reservations (
     seq         bigint      NOT NULL,  -- position of the event that made it
     asked       bigint      NOT NULL,

@@ -71,10 +71,10 @@ func Reservations(ctx context.Context, db keyset.Querier, f ReservationFilter) (
 }
 
 func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {
-	f.Locations = slices.Compact(slices.Sorted(slices.Values(f.Locations)))
 	if err = errors.Join(keyset.CheckText("sku_prefix", f.SKUPrefix), keyset.CheckText("location", f.Locations...)); err != nil {
 		return "", nil, scope, 0, err
 	}
+	f.Locations = slices.Compact(slices.Sorted(slices.Values(f.Locations)))
 	if limit, err = keyset.Limit(f.Limit); err != nil {
 		return "", nil, scope, 0, err
 	}
@@ -91,12 +91,8 @@ func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, 
 	if f.AvailableBelow != nil {
 		w.Add("available < ?", *f.AvailableBelow)
 	}
-	if f.Oversold != nil {
-		w.Add("(short > 0) = ?", *f.Oversold)
-	}
-	if f.Backordered != nil {
-		w.Add("(backordered > 0) = ?", *f.Backordered)
-	}
+	yesNo(&w, f.Oversold, "short > 0", "short = 0")
+	yesNo(&w, f.Backordered, "backordered > 0", "backordered = 0")
 	if f.Cursor != "" {
 		keys, err := scope.Decode(f.Cursor, keyset.Text(""), keyset.Text(""))
 		if err != nil {
@@ -106,6 +102,17 @@ func (f Filter) query() (sql string, args []any, scope keyset.Scope, limit int, 
 	}
 	place := w.Arg(limit + 1)
 	return "SELECT " + levelColumns + " FROM readmodel.stock_levels" + w.String() + " ORDER BY sku, location LIMIT " + place, w.Args(), scope, limit, nil
+}
+
+// yesNo adds one of two conditions, if one was asked for. They are constant, so that a partial index is seen to fit.
+func yesNo(w *keyset.Where, asked *bool, yes, no string) {
+	switch {
+	case asked == nil:
+	case *asked:
+		w.Add(yes)
+	default:
+		w.Add(no)
+	}
 }
 
 func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, limit int, err error) {

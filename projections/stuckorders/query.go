@@ -35,14 +35,14 @@ func List(ctx context.Context, db keyset.Querier, f Filter, now time.Time) (Page
 }
 
 func (f Filter) query(now time.Time) (sql string, args []any, scope keyset.Scope, limit int, err error) {
-	f.Lifecycle = slices.Compact(slices.Sorted(slices.Values(f.Lifecycle)))
-	f.Channels = slices.Compact(slices.Sorted(slices.Values(f.Channels)))
 	if f.OlderThan < 0 {
 		return "", nil, scope, 0, &keyset.FilterError{Field: "older_than", Reason: "must not be negative"}
 	}
 	if err = errors.Join(keyset.CheckText("lifecycle", f.Lifecycle...), keyset.CheckText("channel", f.Channels...)); err != nil {
 		return "", nil, scope, 0, err
 	}
+	f.Lifecycle = slices.Compact(slices.Sorted(slices.Values(f.Lifecycle)))
+	f.Channels = slices.Compact(slices.Sorted(slices.Values(f.Channels)))
 	if limit, err = keyset.Limit(f.Limit); err != nil {
 		return "", nil, scope, 0, err
 	}
