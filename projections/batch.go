@@ -138,9 +138,10 @@ func (r *Runner) fold(ctx context.Context, b batch) error {
 	case faultTransient:
 		return err
 	case faultSlow:
-		if r.slow++; r.slow < slowAttempts {
+		if r.slow++; r.slow < slowAttempts && b.to > r.slowUntil {
 			return err
 		}
+		r.slowUntil = max(r.slowUntil, b.to) // its parts need not show it three times each
 	case faultEvent:
 	}
 	return r.isolate(ctx, b, err)

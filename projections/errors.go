@@ -42,15 +42,20 @@ type EpochError struct {
 }
 
 func (e *EpochError) Error() string {
-	return fmt.Sprintf("projection %s is of epoch %s, the %s is of epoch %s: the log was restored: run `waybill projections rebuild %s`",
-		e.Projection, e.Checkpoint, e.Source, e.Other, e.Projection)
+	return fmt.Sprintf("projection %s is of epoch %s, the %s is of epoch %s: the log was restored: run `%s`",
+		e.Projection, e.Checkpoint, e.Source, e.Other, e.Run())
 }
 
 // Unwrap makes errors.Is(err, ErrEpoch) true.
 func (e *EpochError) Unwrap() error { return ErrEpoch }
 
-// Run returns the command that helps.
-func (e *EpochError) Run() string { return "waybill projections rebuild " + e.Projection }
+// Run returns the command that helps: if log and checkpoint agree, it is the stream that has to be made anew.
+func (e *EpochError) Run() string {
+	if e.Source == "feed" {
+		return "waybill doctor"
+	}
+	return "waybill projections rebuild " + e.Projection
+}
 
 // AheadError says that a checkpoint, or a message of the feed, is past the end of a log of the same epoch: the log
 // lost its tail without being given a new epoch.

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"waybill/eventstore"
+	"waybill/internal/devstack/devtest"
 	"waybill/projections"
 	"waybill/projections/projectiontest"
 )
@@ -194,4 +196,102 @@ func TestTooManyParkedStops(t *testing.T) {
 	if got := parkedOf(t, projections.Admin{Pool: pool, Log: log}, "failed"); len(got) != 3 {
 		t.Errorf("failed are %v, want three", got)
 	}
+}
+
+// What is not the fault of an event is tried again, and parks nothing.
+func TestTransientFaultsParkNothing(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"40001", "40P01", "55P03", "53200"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 60, 5)...)
+			var faults atomic.Int32
+			p := tally{before: func(ctx context.Context, tx pgx.Tx, _ []projections.Event) error {
+				if faults.Add(1) > 3 {
+					return nil
+				}
+				_, err := tx.Exec(ctx, "DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '"+code+"'; END $$")
+				return err
+			}}
+			r := start(t, projections.Config{Projection: p, Pool: pool, Log: log})
+			waitFor(t, pool, 60)
+			r.stop(t)
+			if v := exact(t, pool, tally{}, log); v.LeftOut > 0 {
+				t.Errorf("%d events are parked", v.LeftOut)
+			}
+		})
+	}
+}
+
+// An event that always takes longer than a statement may is found out, and does not stop the others for ever.
+func TestEndlessStatementParks(t *testing.T) {
+	t.Parallel()
+	pool, err := eventstore.NewPool(t.Context(), devtest.Database(t), eventstore.PoolConfig{Role: eventstore.RoleProject, StatementTimeout: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	log := projectiontest.Log(t, history(t, 20, 5)...)
+	p := tally{before: func(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
+		for i := range events {
+			if events[i].Position == 15 {
+				_, err := tx.Exec(ctx, "SELECT pg_sleep(3600)")
+				return err
+			}
+		}
+		return nil
+	}}
+	r := start(t, projections.Config{Projection: p, Pool: pool, Log: log})
+	waitFor(t, pool, 20)
+	r.stop(t)
+	if got := parkedOf(t, projections.Admin{Pool: pool, Log: log}, "failed"); !slices.Equal(got, []int64{15}) {
+		t.Errorf("failed are %v, want 15", got)
+	}
+	exact(t, pool, tally{}, log)
+}
+
+// Apply that passes over the failure of a statement has not applied its events.
+func TestSwallowedErrorParks(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 40, 5)...)
+	p := swallowing{tally{}, 22}
+	r := start(t, projections.Config{Projection: p, Pool: pool, Log: log})
+	waitFor(t, pool, 40)
+	r.stop(t)
+	if got := parkedOf(t, projections.Admin{Pool: pool, Log: log}, "failed"); !slices.Equal(got, []int64{22}) {
+		t.Errorf("failed are %v, want 22", got)
+	}
+	exact(t, pool, tally{}, log)
+}
+
+type swallowing struct {
+	tally
+	position int64
+}
+
+func (p swallowing) Apply(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
+	for i := range events {
+		if events[i].Position == p.position {
+			_, _ = tx.Exec(ctx, "SELECT 1/0")
+			return nil
+		}
+	}
+	return p.tally.Apply(ctx, tx, events)
+}
+
+// Events that cannot even be handed over are parked under their stream.
+func TestUnreadableMetadataParks(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 10, 3)...)
+	broken := eventstore.NewEvent{Type: "thing.happened", Schema: 1, Meta: []byte{0xc1}}
+	nul := happened(t, "nul\x00", "thing.happened")
+	projectiontest.Append(t, log, projectiontest.Commit("thing-broken", 0, broken), projectiontest.Commit("thing-nul", 0, nul))
+	r := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log})
+	waitFor(t, pool, 12)
+	r.stop(t)
+	list, err := (projections.Admin{Pool: pool, Log: log}).Parked(t.Context(), "tally")
+	if err != nil || len(list) != 2 || list[0].Key != "thing-broken" || list[1].Key != "nul" {
+		t.Errorf("parked are %+v, %v, want both events", list, err)
+	}
+	exact(t, pool, tally{}, log)
 }

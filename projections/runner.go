@@ -126,11 +126,13 @@ type Runner struct {
 	signal  *signal
 
 	// The following belong to the goroutine of Run.
-	own      *pgxpool.Pool
-	at       checkpoint
-	slow     int       // attempts of this batch that ran out of time
-	lastMove time.Time // end of the last batch
-	took     time.Duration
+	own       *pgxpool.Pool
+	at        checkpoint
+	slow      int           // attempts of this batch that ran out of time
+	slowUntil int64         // up to here, running out of time is the fault of an event
+	lastMove  time.Time     // end of the last batch
+	took      time.Duration // what it cost
+	standby   bool          // another runner moved the checkpoint last
 }
 
 // New returns a runner that has done nothing yet.
@@ -218,7 +220,10 @@ func (r *Runner) yield(ctx context.Context) error {
 	if err != nil || now.revision != r.at.revision || now.position == r.at.position {
 		return err
 	}
-	r.log.InfoContext(ctx, "another runner of this projection is active", slog.Int64("position", now.position))
+	if !r.standby {
+		r.log.InfoContext(ctx, "another runner of this projection is active", slog.Int64("position", now.position))
+	}
+	r.standby = true
 	r.watch.enter(StageStandby)
 	r.seen(now)
 	sleep(ctx, r.cfg.Standby)
@@ -276,7 +281,7 @@ func (r *Runner) seen(at checkpoint) {
 // moved tells everybody that a batch is in the tables.
 func (r *Runner) moved(b batch, applied int, began time.Time) {
 	now := r.cfg.Now()
-	r.lastMove, r.took = now, now.Sub(began)
+	r.lastMove, r.took, r.standby = now, now.Sub(began), false
 	r.metrics.position.Set(float64(b.to))
 	r.metrics.events.Add(float64(applied))
 	if applied > 0 {

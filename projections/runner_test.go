@@ -11,9 +11,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
 	"waybill/eventstore"
+	"waybill/eventstore/relay"
 	"waybill/internal/devstack/devtest"
 	"waybill/projections"
 	"waybill/projections/projectiontest"
@@ -109,14 +111,40 @@ func TestSeveralRunners(t *testing.T) {
 func TestHolesAreFilledFromTheLog(t *testing.T) {
 	t.Parallel()
 	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 200, 5)...)
+	reg := prometheus.NewPedanticRegistry()
 	holes := map[int64]bool{1: true, 2: true, 50: true, 51: true, 52: true, 120: true, 199: true}
 	r := start(t, projections.Config{
 		Projection: tally{}, Pool: pool, Log: log, PollInterval: patience, // nothing but the feed tells of events
-		Feed: &projectiontest.Feed{Log: log, Holes: holes},
+		Feed: &projectiontest.Feed{Log: log, Holes: holes}, Registerer: reg,
 	})
 	waitFor(t, pool, 200)
 	r.stop(t)
 	exact(t, pool, tally{}, log)
+	if got := metric(t, reg, "waybill_projection_events_total"); got != 160 {
+		t.Errorf("%v events are counted, want the 160 that it wants", got)
+	}
+	if got := metric(t, reg, "waybill_projection_holes_total"); got < 1 {
+		t.Error("no hole is counted")
+	}
+	if got := metric(t, reg, "waybill_projection_position"); got != 200 {
+		t.Errorf("position is %v, want 200", got)
+	}
+}
+
+func metric(tb testing.TB, reg prometheus.Gatherer, name string) float64 {
+	tb.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			m := f.GetMetric()[0]
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	tb.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 func TestOtherEpochStops(t *testing.T) {
@@ -126,11 +154,30 @@ func TestOtherEpochStops(t *testing.T) {
 		pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
 		r := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: &projectiontest.Feed{Log: log, Epoch: uuid.New()}})
 		err := r.fails(t)
-		if other, ok := errors.AsType[*projections.EpochError](err); !ok || other.Source != "feed" || !strings.Contains(err.Error(), "waybill projections rebuild tally") {
+		if other, ok := errors.AsType[*projections.EpochError](err); !ok || other.Source != "feed" || !strings.Contains(err.Error(), "waybill doctor") {
 			t.Errorf("runner says %v, want what to run", err)
 		}
 		if r.Health() == nil {
 			t.Error("a runner that stopped says that it is healthy")
+		}
+	})
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		server, before := devtest.NATS(t), projectiontest.Log(t, history(t, 30, 3)...)
+		r, err := relay.New(relay.Config{Log: before, Conn: connect(t, server)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		background(t, "relay", r.Run)
+		feed := projections.JetStream(connect(t, server), "")
+		until(t, "the stream is filled", func() bool {
+			published, err := feed.Published(t.Context())
+			return err == nil && published == 30
+		})
+		pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
+		err = start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: feed, PollInterval: patience}).fails(t)
+		if other, ok := errors.AsType[*projections.EpochError](err); !ok || other.Source != "feed" || other.Projection != "tally" {
+			t.Errorf("runner says %v, want that the feed is of another epoch", err)
 		}
 	})
 	t.Run("log", func(t *testing.T) {
@@ -138,8 +185,9 @@ func TestOtherEpochStops(t *testing.T) {
 		pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
 		projectiontest.Fold(t, pool, tally{}, log)
 		restored := projectiontest.Log(t, history(t, 40, 3)...)
-		if err := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: restored}).fails(t); !errors.Is(err, projections.ErrEpoch) {
-			t.Fatalf("runner says %v, want ErrEpoch", err)
+		err := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: restored}).fails(t)
+		if !errors.Is(err, projections.ErrEpoch) || !strings.Contains(err.Error(), "waybill projections rebuild tally") {
+			t.Fatalf("runner says %v, want ErrEpoch and what to run", err)
 		}
 		if err := (projections.Admin{Pool: pool, Log: restored}).Reset(t.Context(), tally{}); err != nil {
 			t.Fatal(err)
