@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"waybill/projections/stocklevels"
+)
+
+func newStock(a *app) *cobra.Command {
+	r := &remote{app: a}
+	c := &cobra.Command{Use: "stock", Short: "List, show and change stock"}
+	r.flags(c)
+	movement := []flag{{"movement-id", "movement_id", "name of the movement: the same one is recorded once"}, {"reason", "reason", "why"}, {"ref", "ref", "such as the delivery note"}}
+	c.AddCommand(
+		newStockList(r), newStockShow(r), newStockReservations(r),
+		newAct(r, act{
+			use: "receive SKU LOCATION", short: "Receive units", example: "  waybill stock receive MUG-BLUE MAIN --quantity 24", path: "receive", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}}, flags: movement,
+		}),
+		newAct(r, act{
+			use: "adjust SKU LOCATION", short: "Change the units by a difference", example: `  waybill stock adjust MUG-BLUE MAIN --delta -2 --reason "broken"`, path: "adjust", stock: true,
+			numbers: []flag{{"delta", "delta", "units, of either sign"}}, flags: movement,
+		}),
+		newAct(r, act{
+			use: "count SKU LOCATION", short: "Record what was found on the shelf", example: "  waybill stock count MUG-BLUE MAIN --counted 57", path: "count", stock: true,
+			numbers: []flag{{"counted", "counted", "units that are there"}}, flags: movement,
+		}),
+		newAct(r, act{
+			use: "backorder-policy SKU LOCATION", short: "Say how many units may be promised beyond what is there", example: "  waybill stock backorder-policy KETTLE MAIN --max 10", path: "backorder-policy", stock: true,
+			numbers: []flag{{"max", "limit", "units, 0 for none"}},
+		}),
+		newAct(r, act{
+			use: "safety-stock SKU LOCATION", short: "Say how many units are kept back", example: "  waybill stock safety-stock TEAPOT MAIN --quantity 2", path: "safety-stock", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}},
+		}),
+	)
+	return c
+}
+
+func newStockList(r *remote) *cobra.Command {
+	q := url.Values{}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List stock levels, by SKU and location",
+		Example: `  waybill stock list --available-below 5
+  waybill stock list --sku-prefix MUG --location MAIN`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := r.client()
+			if err != nil {
+				return err
+			}
+			reply, err := api.Get(cmd.Context(), "/v1/stock", q)
+			if err != nil {
+				return explain(err)
+			}
+			return r.show(reply.Body, func(w io.Writer, body []byte) error {
+				var page stocklevels.Page
+				if err := json.Unmarshal(body, &page); err != nil {
+					return err
+				}
+				defer r.more(page.NextCursor)
+				printLevels(w, page.Data...)
+				return nil
+			})
+		},
+	}
+	filters(c, q, true, [2]string{"sku-prefix", "SKUs that begin so"}, [2]string{"location", "any of these"}, [2]string{"available-below", "fewer units than this are available"},
+		[2]string{"oversold", "true or false"}, [2]string{"backordered", "true or false"}, [2]string{"min-position", "wait until the list has seen this position"})
+	return c
+}
+
+func printLevels(w io.Writer, levels ...stocklevels.Level) {
+	fmt.Fprintln(w, "SKU\tLOCATION\tON HAND\tKEPT BACK\tHELD\tCONFIRMED\tBACKORDERED\tAVAILABLE\tUPDATED")
+	for _, l := range levels {
+		note := ""
+		if l.Oversold {
+			note = fmt.Sprintf("\toversold by %d", l.Short)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s%s\n", l.SKU, l.Location, l.OnHand, l.Unavailable, l.Held, l.Confirmed, l.Backordered, l.Available, short(l.UpdatedAt), note)
+	}
+}
+
+func newStockShow(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show SKU LOCATION",
+		Short:   "Show the stock of one SKU at one location",
+		Example: "  waybill stock show MUG-BLUE MAIN",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := r.client()
+			if err != nil {
+				return err
+			}
+			reply, err := api.Get(cmd.Context(), "/v1/stock/"+url.PathEscape(args[0])+"/"+url.PathEscape(args[1]), nil)
+			if err != nil {
+				return explain(err)
+			}
+			return r.show(reply.Body, func(w io.Writer, body []byte) error {
+				var l stocklevels.Level
+				if err := json.Unmarshal(body, &l); err != nil {
+					return err
+				}
+				printLevels(w, l)
+				return nil
+			})
+		},
+	}
+}
+
+func newStockReservations(r *remote) *cobra.Command {
+	q := url.Values{}
+	c := &cobra.Command{
+		Use:     "reservations",
+		Short:   "List what is set aside, of an order or of a SKU",
+		Example: "  waybill stock reservations --order-id ORDER\n  waybill stock reservations --sku MUG-BLUE",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := r.client()
+			if err != nil {
+				return err
+			}
+			reply, err := api.Get(cmd.Context(), "/v1/reservations", q)
+			if err != nil {
+				return explain(err)
+			}
+			return r.show(reply.Body, func(w io.Writer, body []byte) error {
+				var page stocklevels.ReservationPage
+				if err := json.Unmarshal(body, &page); err != nil {
+					return err
+				}
+				defer r.more(page.NextCursor)
+				fmt.Fprintln(w, "RESERVATION\tSKU\tLOCATION\tSTATE\tUNITS\tBACKORDERED\tEXPIRES")
+				for i := range page.Data {
+					x := &page.Data[i]
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", x.ReservationID, x.SKU, x.Location, x.State, x.Quantity, x.Backordered, short(x.ExpiresAt))
+				}
+				return nil
+			})
+		},
+	}
+	filters(c, q, true, [2]string{"order-id", "of this order"}, [2]string{"sku", "of this SKU"}, [2]string{"location", "at this location"}, [2]string{"ended", "true: also those that are over"})
+	return c
+}
