@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -85,6 +86,7 @@ func (s *Postgres) Run(ctx context.Context) error {
 			return fenced
 		}
 		s.queue.giveBack(b)
+		runtime.Gosched() // those who were just answered may have more to propose: let it go with the next batch
 	}
 }
 

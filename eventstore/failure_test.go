@@ -32,7 +32,7 @@ func refusal(code string, guards ...eventstore.StreamEvents) eventstore.Commit {
 func TestConnectionCutInCommit(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]cutMode{"request lost": cutRequest, "answer lost": cutAnswer} {
-		for kind, make := range map[string]func() eventstore.Commit{
+		for kind, build := range map[string]func() eventstore.Commit{
 			"events": func() eventstore.Commit { return single("order-1", 1) },
 			"verdict": func() eventstore.Commit {
 				return refusal("sold-out", eventstore.StreamEvents{ID: "order-1", Expected: 1})
@@ -45,7 +45,7 @@ func TestConnectionCutInCommit(t *testing.T) {
 				if _, err := s.Append(t.Context(), single("order-1", 0)); err != nil { // prepares the statements
 					t.Fatal(err)
 				}
-				c := make()
+				c := build()
 				p.arm(mode)
 				r, err := s.Append(t.Context(), c)
 				if err != nil {

@@ -447,3 +447,45 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 }
+
+func TestBatchLimits(t *testing.T) {
+	t.Parallel()
+	dsn := devtest.Database(t)
+	for name, c := range map[string]struct {
+		cfg     eventstore.PostgresConfig
+		batches uint64
+	}{
+		"events":         {eventstore.PostgresConfig{MaxBatchEvents: 4}, 3},
+		"bytes":          {eventstore.PostgresConfig{MaxBatchBytes: 1}, 10},
+		"without limits": {eventstore.PostgresConfig{}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reg := prometheus.NewRegistry()
+			c.cfg.DSN, c.cfg.Registerer = dsn, reg
+			s, err := eventstore.OpenPostgres(t.Context(), c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for i := range int64(10) {
+				if _, err := s.Propose(t.Context(), single("order-"+name, i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := s.Run(ended); err != nil {
+				t.Fatal(err)
+			}
+			families, err := reg.Gather()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range families {
+				if h := f.GetMetric()[0].GetHistogram(); f.GetName() == "waybill_append_batch_events" && (h.GetSampleCount() != c.batches || h.GetSampleSum() != 10) {
+					t.Errorf("%v events in %d batches, want 10 in %d", h.GetSampleSum(), h.GetSampleCount(), c.batches)
+				}
+			}
+		})
+	}
+}

@@ -67,12 +67,16 @@ func Migrate(ctx context.Context, dsn string, sets ...MigrationSet) error {
 	if err := prepareDatabase(ctx, dsn); err != nil {
 		return err
 	}
-	return eachProvider(ctx, dsn, sets, func(p *goose.Provider, set MigrationSet) error {
+	err := eachProvider(ctx, dsn, sets, func(p *goose.Provider, set MigrationSet) error {
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("migrate %s: %w", set.Name, err)
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return grantVersionTables(ctx, dsn, withOwn(sets))
 }
 
 // MigrationStatus lists all migrations of the log and of each set, applied or pending. It changes nothing.

@@ -101,6 +101,7 @@ func TestMigrateSetsInOrder(t *testing.T) {
 	if err := eventstore.CheckSchema(t.Context(), dsn, one); !errors.Is(err, eventstore.ErrSchemaAhead) {
 		t.Errorf("check by the older program: %v, want ErrSchemaAhead", err)
 	}
+	exec(t, dsn, "SET ROLE waybill_read", "SELECT * FROM waybill.migration_extra")
 	status, err := eventstore.MigrationStatus(t.Context(), dsn, two)
 	if err != nil {
 		t.Fatal(err)

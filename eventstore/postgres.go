@@ -160,6 +160,8 @@ func writerSettings() map[string]string {
 		"enable_hashjoin":  "off",
 		"enable_mergejoin": "off",
 		"work_mem":         "16MB", // a whole batch, unnested, stays in memory
+		// The append looks at the log after it has got the lock: every statement needs a snapshot of its own.
+		"default_transaction_isolation": "read committed",
 	}
 }
 

@@ -115,3 +115,29 @@ func retryCatalog(ctx context.Context, do func() error) error {
 	}
 	return err
 }
+
+// grantVersionTables lets every role see which migrations were applied: a process that may not migrate still has to
+// check the schema before it starts.
+func grantVersionTables(ctx context.Context, dsn string, sets []MigrationSet) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	for _, set := range sets {
+		for _, role := range Roles() {
+			err := retryCatalog(ctx, func() error {
+				var may bool
+				if err := conn.QueryRow(ctx, "SELECT has_table_privilege($1::text, $2::text, 'SELECT')", string(role), set.table()).Scan(&may); err != nil || may {
+					return err
+				}
+				_, err := conn.Exec(ctx, "GRANT SELECT ON "+set.table()+" TO "+pgx.Identifier{string(role)}.Sanitize())
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("let %s see the migrations of %s: %w", role, set.Name, err)
+			}
+		}
+	}
+	return nil
+}

@@ -21,11 +21,12 @@ func concurrentWriters(t *testing.T, log eventstore.Log) {
 	acknowledged := map[uuid.UUID]eventstore.Receipt{}
 
 	ctx, stop := context.WithCancel(t.Context())
+	var reader, wg sync.WaitGroup
+	defer reader.Wait()
 	defer stop()
 	followed := make(chan []eventstore.Event, 1)
-	go func() { followed <- follow(ctx, t, log) }()
+	reader.Go(func() { followed <- follow(ctx, t, log) })
 
-	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
 			for round := range int64(rounds) {
