@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func (t *tableShape) dump(ctx context.Context, conn *pgx.Conn, schema string) (T
 	if err != nil {
 		return TableDump{}, fmt.Errorf("dump %s.%s: %w", schema, t.name, err)
 	}
-	return TableDump{Table: t.name, Rows: tag.RowsAffected(), Hash: hexOf(hash.Sum(nil))}, nil
+	return TableDump{Table: t.name, Rows: tag.RowsAffected(), Hash: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
 // differences joins both sides by the key and keeps the rows whose bytes differ (*<> compares rows as stored, where <>

@@ -14,6 +14,8 @@ import (
 var (
 	// ErrEpoch is matched when the log was restored and the read model was folded from the log before that.
 	ErrEpoch = errors.New("read model is of another epoch than the log")
+	// ErrAhead is matched when a read model has seen more than the log has.
+	ErrAhead = errors.New("read model is ahead of the log")
 	// ErrHole is matched when the log lacks a position: its first promise is broken.
 	ErrHole = errors.New("log has a hole")
 	// ErrBehind is matched when a read model has not seen a position that was asked for.
@@ -57,8 +59,8 @@ func (e *EpochError) Run() string {
 	return "waybill projections rebuild " + e.Projection
 }
 
-// AheadError says that a checkpoint, or a message of the feed, is past the end of a log of the same epoch: the log
-// lost its tail without being given a new epoch.
+// AheadError says that a checkpoint is past the end of a log of the same epoch: the log lost its tail without being
+// given a new epoch, or what is read is a replica that lags.
 type AheadError struct {
 	Projection     string
 	Position, Head int64
@@ -68,8 +70,8 @@ func (e *AheadError) Error() string {
 	return fmt.Sprintf("projection %s has seen position %d, the log ends at %d: the log lost its end: run `waybill doctor`", e.Projection, e.Position, e.Head)
 }
 
-// Unwrap makes errors.Is(err, ErrEpoch) true: only a new epoch and a rebuild help.
-func (e *AheadError) Unwrap() error { return ErrEpoch }
+// Unwrap makes errors.Is(err, ErrAhead) true.
+func (e *AheadError) Unwrap() error { return ErrAhead }
 
 // Run returns the command that helps.
 func (e *AheadError) Run() string { return "waybill doctor" }

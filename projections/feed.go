@@ -61,7 +61,7 @@ func (f *jetStreamFeed) Published(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("end of stream %s: %w", f.stream, err)
 	}
-	return int64(stream.CachedInfo().State.LastSeq), nil //nolint:gosec // a sequence is a position, and fits
+	return int64(stream.CachedInfo().State.LastSeq), nil
 }
 
 // jetStreamReader speaks of epochs in this package's words.

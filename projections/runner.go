@@ -133,6 +133,8 @@ type Runner struct {
 	lastMove  time.Time     // end of the last batch
 	took      time.Duration // what it cost
 	standby   bool          // another runner moved the checkpoint last
+	// since when the log, or the replica of it that is read, has been shorter than the checkpoint; zero: it is not
+	aheadSince time.Time
 }
 
 // New returns a runner that has done nothing yet.
@@ -161,9 +163,10 @@ func (r *Runner) Name() string { return r.reg.name }
 func (r *Runner) Version() int { return r.reg.version }
 
 // Run follows the log until ctx ends, and then returns nil. It lives through whatever passes: Postgres or JetStream
-// away, another runner, events that cannot be applied. It returns an error if only an operator can help: another
-// epoch ([ErrEpoch]), a hole in the log ([ErrHole]), tables that were made by other SQL ([ErrSchemaChanged]), a
-// version that was dropped ([ErrUnknown]), or more failing keys than can be the fault of events ([ErrTooManyParked]).
+// away, another runner, events that cannot be applied. It runs once at a time. It returns an error if only an operator
+// can help: another epoch ([ErrEpoch]), a log that lost its end ([ErrAhead]), a hole in it ([ErrHole]), tables that were
+// made by other SQL ([ErrSchemaChanged]), a version that was dropped ([ErrUnknown]), or more failing keys than can be
+// the fault of events ([ErrTooManyParked]).
 func (r *Runner) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -192,7 +195,7 @@ func (r *Runner) supervise(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case isFinal(err):
+		case isFinal(err), r.ahead(err):
 			r.log.ErrorContext(ctx, "projection stopped", slog.Any("error", err))
 			return err
 		case errors.Is(err, errFenced):
@@ -228,6 +231,19 @@ func (r *Runner) yield(ctx context.Context) error {
 	r.seen(now)
 	sleep(ctx, r.cfg.Standby)
 	return nil
+}
+
+// ahead tells whether the log has been shorter than the checkpoint for so long that it is no replica that lags.
+func (r *Runner) ahead(err error) bool {
+	if _, ok := errors.AsType[*AheadError](err); !ok {
+		r.aheadSince = time.Time{}
+		return false
+	}
+	now := r.cfg.Now()
+	if r.aheadSince.IsZero() {
+		r.aheadSince = now
+	}
+	return now.Sub(r.aheadSince) >= r.cfg.StallAfter
 }
 
 func isFinal(err error) bool {

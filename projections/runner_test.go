@@ -199,11 +199,38 @@ func TestOtherEpochStops(t *testing.T) {
 		t.Parallel()
 		pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
 		projectiontest.Fold(t, pool, tally{}, log)
-		err := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: shortened{log, 10}}).fails(t)
+		err := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: shortened{log, 10}, StallAfter: 100 * time.Millisecond}).fails(t)
 		if ahead, ok := errors.AsType[*projections.AheadError](err); !ok || ahead.Position != 20 || ahead.Head != 10 {
 			t.Errorf("runner says %v, want that it is at 20 of 10", err)
 		}
 	})
+}
+
+// A replica that lags is no log that lost its end.
+func TestLaggingReplicaIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
+	projectiontest.Fold(t, pool, tally{}, log)
+	projectiontest.Append(t, log, projectiontest.Commit("thing-late", 0, happened(t, "late", "thing.happened")))
+	replica := &lagging{Reader: log}
+	replica.reads.Store(3)
+	start(t, projections.Config{Projection: tally{}, Pool: pool, Log: replica})
+	waitFor(t, pool, 21)
+	exact(t, pool, tally{}, log)
+}
+
+// lagging is a log that is short for some reads.
+type lagging struct {
+	eventstore.Reader
+	reads atomic.Int64
+}
+
+func (l *lagging) Head(ctx context.Context) (eventstore.Head, error) {
+	h, err := l.Reader.Head(ctx)
+	if l.reads.Add(-1) >= 0 {
+		h.Position = 10
+	}
+	return h, err
 }
 
 // shortened is a log that lost its end.

@@ -3,7 +3,6 @@ package projections
 import (
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -302,5 +301,3 @@ func Dump(ctx context.Context, pool *pgxpool.Pool, p Projection) ([]TableDump, e
 	}
 	return dumps, nil
 }
-
-func hexOf(b []byte) string { return hex.EncodeToString(b) }
