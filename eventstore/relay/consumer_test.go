@@ -30,7 +30,7 @@ func newConsumer(t testing.TB, cfg relay.ConsumerConfig) *relay.Consumer {
 // readTo reads events until the one at position last, without an error among them.
 func readTo(t testing.TB, c *relay.Consumer, last int64) []eventstore.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var events []eventstore.Event
 	for c.Position() <= last {

@@ -304,12 +304,12 @@ func (r *running) becomes(state relay.State) relay.Status {
 	return s
 }
 
-// eventually asks until the answer is nil, for 20 seconds at most.
+// eventually asks until the answer is nil, for a minute at most.
 func eventually(t testing.TB, check func() error) {
 	t.Helper()
 	ask := time.NewTicker(2 * time.Millisecond)
 	defer ask.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for {
 		err := check()
 		if err == nil {
@@ -345,7 +345,7 @@ func sameAsLog(t testing.TB, nc *nats.Conn, log eventstore.Reader, from int64) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for from <= head.Position {
 		batch, err := c.Next(ctx)

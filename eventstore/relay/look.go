@@ -60,14 +60,34 @@ func (r *Relay) look(ctx context.Context, confirmed int64) (view, error) {
 		fork.Position, fork.Reason = head.Position+1, "the stream is ahead of the log, as after a restore of the log to an earlier point, or a message of somebody else"
 		return view{}, &fork
 	}
-	from := last - int64(r.cfg.Window) + 1
-	if confirmed != unknown {
-		from = min(confirmed+1, last)
-	}
-	if err := r.compare(ctx, stream, max(from, firstPosition(info)), fork); err != nil {
-		return view{}, err
+	for _, part := range suspects(confirmed, firstPosition(info), last, int64(r.cfg.Window)) {
+		if err := r.compare(ctx, stream, part[0], part[1], fork); err != nil {
+			return view{}, err
+		}
 	}
 	return v, r.settle(ctx, info, head.Epoch)
+}
+
+// suspects are the positions to compare, as ranges from and to, both included: those that this relay may have had in
+// flight without an answer, and the last. A relay that does not know takes as many of the last as may have been in
+// flight when another died. What somebody else's message displaced is among them: the relay that meant to publish there
+// was refused, and no relay gets further ahead than its window.
+func suspects(confirmed, first, last, window int64) [][2]int64 {
+	if last < first {
+		return nil
+	}
+	if confirmed == unknown {
+		return [][2]int64{{max(last-window+1, first), last}}
+	}
+	from, to := max(confirmed+1, first), min(confirmed+window, last)
+	switch {
+	case from > to: // everything was confirmed, or is gone
+		return [][2]int64{{last, last}}
+	case to < last:
+		return [][2]int64{{from, to}, {last, last}}
+	default:
+		return [][2]int64{{from, to}}
+	}
 }
 
 // create makes the stream that is missing, and leaves its filling to the publishing that follows.
@@ -97,15 +117,15 @@ func (r *Relay) settle(ctx context.Context, info *jetstream.StreamInfo, epoch uu
 	return nil
 }
 
-// compare reads the stream's messages from position from on and holds each to the log. A message that is not there is
-// a hole, and no fork: consumers fill it from the log.
-func (r *Relay) compare(ctx context.Context, stream jetstream.Stream, from int64, fork ForkError) error {
+// compare reads the stream's messages at positions from to last and holds each to the log. A message that is not there
+// is a hole, and no fork: consumers fill it from the log.
+func (r *Relay) compare(ctx context.Context, stream jetstream.Stream, from, last int64, fork ForkError) error {
 	differ := func(pos int64, reason string, err error) error {
 		fork.Position, fork.Reason, fork.Underlying = pos, reason, err
 		return &fork
 	}
-	for from <= fork.Last {
-		page, err := r.cfg.Log.ReadLog(ctx, from, int(min(fork.Last-from+1, int64(r.cfg.Page))))
+	for from <= last {
+		page, err := r.cfg.Log.ReadLog(ctx, from, int(min(last-from+1, int64(r.cfg.Page))))
 		if err != nil {
 			return fmt.Errorf("compare stream and log from %d: %w", from, err)
 		}

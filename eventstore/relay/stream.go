@@ -119,6 +119,8 @@ func createStream(ctx context.Context, js jetstream.JetStream, s *Stream, epoch 
 
 // findStream returns the stream with fresh information, or nil if there is none.
 func findStream(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTimeout)
+	defer cancel()
 	stream, err := js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil //nolint:nilnil // no stream is an answer
