@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -208,6 +207,3 @@ func writeReply(w http.ResponseWriter, reply *dispatch.Reply) {
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(reply.Body) // the client went away: its key finds the outcome
 }
-
-// drain reads what is left of a small body, so that the connection can be used again.
-func drain(r io.Reader) { _, _ = io.CopyN(io.Discard, r, 64<<10) }

@@ -52,7 +52,7 @@ func (s *Server) awaitPosition(ctx context.Context, projection string, want int6
 		}
 		waitCtx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		if err := s.cfg.Checkpoints.WaitFor(waitCtx, projection, want); err != nil {
+		if err := s.waitFor(waitCtx, projection, want); err != nil {
 			return 0, s.readError(ctx, err)
 		}
 	}
@@ -62,6 +62,26 @@ func (s *Server) awaitPosition(ctx context.Context, projection string, want int6
 	}
 	return at, nil
 }
+
+// waitFor waits for a position, and for the read model itself if it is not built yet.
+func (s *Server) waitFor(ctx context.Context, projection string, want int64) error {
+	for {
+		err := s.cfg.Checkpoints.WaitFor(ctx, projection, want)
+		if !errors.Is(err, projections.ErrUnknown) {
+			return err
+		}
+		t := time.NewTimer(unbuiltPause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return &projections.BehindError{Projection: projection, Want: want}
+		}
+	}
+}
+
+// unbuiltPause is how long to wait before a read model that is not built yet is asked for again.
+const unbuiltPause = 20 * time.Millisecond
 
 // waitOf reads the wish in a Prefer header (RFC 7240); other preferences are passed over.
 func waitOf(prefer string, most time.Duration) (time.Duration, error) {

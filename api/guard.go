@@ -205,11 +205,6 @@ func (l *limits) reserve(principal string, now time.Time) time.Duration {
 	return wait
 }
 
-// detached returns a context that outlives its request by at most d: what must be finished once begun.
-func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), d)
-}
-
 // wait takes a token as soon as there is one; it is false if ctx ended first.
 func (l *limits) wait(ctx context.Context, principal string, now func() time.Time) bool {
 	for {

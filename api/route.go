@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"waybill/api/auth"
@@ -130,4 +132,27 @@ func (t *table) fallback() *route {
 		}
 		writeProblem(w, c, problem.New(problem.NotFound, "nothing is served at %s", r.URL.Path))
 	}}
+}
+
+// Route is what can be told of a route.
+type Route struct {
+	Method, Path string
+	Open         bool     // needs no principal
+	Scopes       []string // one of these is needed
+}
+
+// Routes returns the table of routes, sorted by path and method.
+func (s *Server) Routes() []Route {
+	list := make([]Route, 0, len(s.table.routes))
+	for _, r := range s.table.routes {
+		out := Route{Method: r.method, Path: r.path, Open: r.open}
+		for _, scope := range r.scopes() {
+			out.Scopes = append(out.Scopes, string(scope))
+		}
+		list = append(list, out)
+	}
+	slices.SortFunc(list, func(a, b Route) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
+	})
+	return list
 }
