@@ -64,12 +64,12 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // the default of the clock field
+		c.Now = time.Now
 	}
 	return c
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	switch {
 	case c.Projection == nil:
 		return errors.New("projection runner: Projection is missing")
@@ -194,7 +194,7 @@ func (r *Runner) supervise(ctx context.Context) error {
 		err := r.attempt(ctx, &ready)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it ended because it was told to
 		case isFinal(err), r.ahead(err):
 			r.log.ErrorContext(ctx, "projection stopped", slog.Any("error", err))
 			return err

@@ -2,7 +2,6 @@ package projections_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -75,19 +74,19 @@ CREATE TABLE "Parts of it" (sku text, place text, on_hand bigint, at timestamptz
 	}
 	loaded := map[string][]string{}
 	err = table.Load(t.Context(), tx, [][]any{{"a", "BER1"}, {"gone", "BER1"}}, func(r pgx.CollectableRow) error {
-		values, err := r.Values()
-		if err != nil {
-			return err
+		var sku, place string
+		var onHand int64
+		var when time.Time
+		var doc []byte
+		var tags []string
+		var sizes []int64
+		var note *string
+		err := r.Scan(&sku, &place, &onHand, &when, &doc, &tags, &sizes, &note)
+		loaded[sku] = tags
+		if !when.Equal(at) {
+			t.Errorf("loaded time is %v, want %v", when, at)
 		}
-		tags := make([]string, 0, len(odd))
-		for _, v := range values[5].([]any) {
-			tags = append(tags, v.(string))
-		}
-		loaded[fmt.Sprint(values[0])] = tags
-		if !values[3].(time.Time).Equal(at) {
-			t.Errorf("loaded time is %v, want %v", values[3], at)
-		}
-		return nil
+		return err
 	})
 	if err != nil || len(loaded) != 1 || !slices.Equal(loaded["a"], odd) {
 		t.Errorf("loaded %q, %v, want %q under a alone", loaded, err, odd)

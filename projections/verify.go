@@ -54,6 +54,7 @@ type Difference struct {
 	Want  string // folded from the log; empty: there should be no such row
 }
 
+// String is the difference as a line for people.
 func (d Difference) String() string {
 	switch {
 	case d.Got == "":

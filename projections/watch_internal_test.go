@@ -41,6 +41,9 @@ func grow(t *testing.T, log *eventstore.Memory) {
 	}
 }
 
+// pass lets time go by in a synctest bubble, where it costs none.
+func pass(d time.Duration) { <-time.After(d) }
+
 func TestWatchdog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, log := watched(t, nil)
@@ -61,14 +64,14 @@ func TestWatchdog(t *testing.T) {
 			}
 		}
 		healthy("at the head of an empty log")
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		healthy("after an hour with nothing to do")
 
 		grow(t, log)
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		healthy("behind for less than the limit")
 		r.watch.enter(StageApply)
-		time.Sleep(12 * time.Second)
+		pass(12 * time.Second)
 		synctest.Wait()
 		stall, ok := errors.AsType[*StallError](r.Health())
 		if !ok || stall.Stage != StageApply || stall.Position != 0 || stall.Head != 1 || stall.For < 30*time.Second {
@@ -86,10 +89,10 @@ func TestWatchdog(t *testing.T) {
 			grow(t, log)
 			grow(t, log)
 			r.watch.move(int64(i) + 2)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			healthy("behind but getting on")
 		}
-		time.Sleep(31 * time.Second)
+		pass(31 * time.Second)
 		if r.Health() == nil {
 			t.Error("behind and not getting on any more is healthy")
 		}
@@ -110,9 +113,9 @@ func TestLagIsMeasuredAgainstTheLog(t *testing.T) {
 			return gauge(t, reg, "waybill_projection_lag_events", stage), gauge(t, reg, "waybill_projection_lag_seconds", stage)
 		}
 		grow(t, log)
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		grow(t, log)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if events, seconds := lag("visible"); events != 2 || seconds != 7 {
 			t.Errorf("nothing visible: lag is %v events, %v s, want 2 and 7", events, seconds)
 		}
