@@ -42,11 +42,15 @@ type ReservationState struct {
 }
 
 // Fold returns the document of the order whose events these are, in log order: those of its own stream, and those of
-// other streams that belong to it. Types that it does not know only move the position. Without a placed order among
-// them the error matches [keyset.ErrNotFound].
+// other streams that belong to it. Types that the projection does not want are passed over, so that the document is the
+// stored one whatever else was recorded about the order. Without a placed order the error matches [keyset.ErrNotFound].
 func Fold(events []projections.Event) (Detail, error) {
 	var s State
+	types := Projection{}.Types()
 	for i := range events {
+		if !slices.Contains(types, events[i].Type) {
+			continue
+		}
 		if err := s.Evolve(&events[i]); err != nil {
 			return Detail{}, err
 		}

@@ -35,7 +35,9 @@ func TestGetIsTheFold(t *testing.T) {
 			t.Fatal(err)
 		}
 		events := historytest.Wanted(orderdetail.Projection{}, log.Of(id))
-		want, err := orderdetail.Fold(events)
+		tomorrow := events[len(events)-1]
+		tomorrow.Type, tomorrow.Position, tomorrow.Data = "order.type_of_tomorrow", tomorrow.Position+1, []byte{0xc1}
+		want, err := orderdetail.Fold(append(slices.Clone(events), tomorrow))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package orderlist
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,48 +26,13 @@ SELECT i, at, at + (i % 5000) * interval '1 s', 3, i + 2, (i::bigint * 7919) % 5
     ARRAY['SKU-' || (i % 3000), 'SKU-HOT-' || (i % 2)], '{}'
 FROM generate_series(1, $1::int) AS i, LATERAL (SELECT timestamptz '2026-01-01' + i * interval '37 s' AS at) AS t`
 
-// node is a node of a plan.
-type node struct {
-	Type    string  `json:"Node Type"`
-	Index   string  `json:"Index Name"`
-	Rows    float64 `json:"Actual Rows"`
-	Loops   float64 `json:"Actual Loops"`
-	Removed float64 `json:"Rows Removed by Filter"`
-	Hit     int64   `json:"Shared Hit Blocks"`
-	Read    int64   `json:"Shared Read Blocks"`
-	Plans   []node  `json:"Plans"`
-}
-
-func (n *node) walk(visit func(*node)) {
-	visit(n)
-	for i := range n.Plans {
-		n.Plans[i].walk(visit)
-	}
-}
-
-func explain(t *testing.T, pool *pgxpool.Pool, f Filter) node {
+func explain(t *testing.T, pool *pgxpool.Pool, f Filter) *historytest.Plan {
 	t.Helper()
 	sql, args, _, _, err := f.query()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b []byte
-	if err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) "+sql, args...).Scan(&b); err != nil {
-		t.Fatalf("explain %s: %v", sql, err)
-	}
-	var plans []struct{ Plan node }
-	if err := json.Unmarshal(b, &plans); err != nil || len(plans) != 1 {
-		t.Fatalf("plan %s: %v", b, err)
-	}
-	return plans[0].Plan
-}
-
-func (n *node) String() string {
-	var b strings.Builder
-	n.walk(func(n *node) {
-		fmt.Fprintf(&b, "%s %s rows=%.0f removed=%.0f buffers=%d; ", n.Type, n.Index, n.Rows, n.Removed, n.Hit+n.Read)
-	})
-	return b.String()
+	return historytest.Explain(t, pool, sql, args...)
 }
 
 // Every way to ask is answered through an index, and looks at few pages of the table, on the first page and deep in the
@@ -120,8 +84,7 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := tt.filter
-			plan := explain(t, pool, f)
-			check(t, &plan, tt.buffers, rows)
+			explain(t, pool, f).Want(t, rows/10, tt.buffers)
 			f.Limit = 50
 			for range 3 { // the second to fourth page
 				page, err := List(t.Context(), pool, f)
@@ -131,25 +94,9 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 				if f.Cursor = page.NextCursor; !page.HasMore {
 					return
 				}
-				plan := explain(t, pool, f)
-				check(t, &plan, tt.buffers, rows)
+				explain(t, pool, f).Want(t, rows/10, tt.buffers)
 			}
 		})
-	}
-}
-
-func check(t *testing.T, plan *node, buffers int64, rows float64) {
-	t.Helper()
-	plan.walk(func(n *node) {
-		switch {
-		case n.Type == "Seq Scan":
-			t.Errorf("reads the whole table: %s", plan)
-		case strings.Contains(n.Type, "Sort") && len(n.Plans) > 0 && n.Plans[0].Rows > rows/10:
-			t.Errorf("sorts %.0f rows: %s", n.Plans[0].Rows, plan)
-		}
-	})
-	if got := plan.Hit + plan.Read; got > buffers {
-		t.Errorf("looks at %d pages, at most %d were expected: %s", got, buffers, plan)
 	}
 }
 
@@ -172,8 +119,8 @@ func TestDeepPagesCostTheSame(t *testing.T) {
 			f.Cursor = page.NextCursor
 		}
 		deep := explain(t, pool, f)
-		if got, most := deep.Hit+deep.Read, first.Hit+first.Read+int64(f.Limit); got > most {
-			t.Errorf("sort %q: page 201 looks at %d pages, at most %d were expected: %s", f.Sort, got, most, &deep)
+		if got, most := deep.Pages(), first.Pages()+int64(f.Limit); got > most {
+			t.Errorf("sort %q: page 201 looks at %d pages, at most %d were expected: %s", f.Sort, got, most, deep)
 		}
 	}
 }
