@@ -254,6 +254,9 @@ func TestDecisions(t *testing.T) {
 		"a deadline in the future is not due": {
 			[]order.Event{p}, order.Expire{ID: orderID, Deadline: now + 1, Now: now}, nil, order.NotYetDue{Deadline: now + 1, Now: now},
 		},
+		"a deadline is due when it comes": {
+			[]order.Event{p}, order.Expire{ID: orderID, Deadline: now, Now: now}, []order.Event{order.Expired{Deadline: now, At: now}}, nil,
+		},
 		"pay_by is the deadline": {
 			[]order.Event{p}, order.Expire{ID: orderID, Now: now}, nil, order.NotYetDue{Deadline: p.Details.PaymentTerms.PayBy, Now: now},
 		},

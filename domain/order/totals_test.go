@@ -144,6 +144,9 @@ func TestLargeOrder(t *testing.T) {
 	}
 	d.Totals = totals("GBP", sum)
 	o := evolve(placed(t, d))
+	if o.Details.Lines != nil {
+		t.Error("the state holds the lines twice")
+	}
 	if len(o.Lines) != order.MaxLines || o.Due() != money.New(sum, "GBP") {
 		t.Errorf("%d lines for %s", len(o.Lines), o.Due())
 	}

@@ -286,16 +286,19 @@ func TestDecisions(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	i := new(stock.Item)
-	for n := range stock.MovementMemory + 1 {
+	const more = 7
+	for n := range stock.MovementMemory + more {
 		do(t, i, stock.Receive{Key: shirt, MovementID: fmt.Sprint("m", n), Quantity: 1, Now: t0})
 	}
-	for n, want := range map[int]string{0: "received", 1: "done", stock.MovementMemory: "done"} {
+	for n, want := range map[int]string{
+		0: "received", 1: "received", more - 1: "received", more: "done", stock.MovementMemory: "done", stock.MovementMemory + more - 1: "done",
+	} {
 		events, err := stock.Decide(i, stock.Receive{Key: shirt, MovementID: fmt.Sprint("m", n), Quantity: 1, Now: t0})
 		if got := verdict(events, err); got != want {
 			t.Errorf("movement %d again: %s, want %s", n, got, want)
 		}
 	}
-	for n := range stock.ClosedMemory + 1 {
+	for n := range stock.ClosedMemory + more {
 		id := fmt.Sprint("r", n)
 		do(t, i, reserve("o1", t0, ask(id, 1)))
 		do(t, i, stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: id}}, Now: t0})
@@ -305,7 +308,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, i := range map[string]*stock.Item{"live": i, "from a snapshot": back} {
-		for n, want := range map[int]string{0: "unknown-reservation", 1: "reservation-closed", stock.ClosedMemory: "reservation-closed"} {
+		for n, want := range map[int]string{
+			0: "unknown-reservation", 1: "unknown-reservation", more - 1: "unknown-reservation", more: "reservation-closed",
+			stock.ClosedMemory + more - 1: "reservation-closed",
+		} {
 			events, err := stock.Decide(i, stock.Confirm{Key: shirt, OrderID: "o1", ReservationIDs: []string{fmt.Sprint("r", n)}, Now: t0})
 			if got := verdict(events, err); got != want {
 				t.Errorf("%s: confirm closed reservation %d: %s, want %s", name, n, got, want)

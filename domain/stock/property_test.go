@@ -1,6 +1,7 @@
 package stock_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -106,6 +107,21 @@ func (b *book) check(t *rapid.T, i *stock.Item) {
 	if i.Oversold() == 0 {
 		b.facts = false
 	}
+	var next domain.Time
+	for r := range i.Reservations() {
+		if r.State == stock.StateHeld && (next == 0 || r.ExpiresAt < next) {
+			next = r.ExpiresAt
+		}
+		if (r.State == stock.StateHeld) == r.ExpiresAt.IsZero() || r.Quantity() < 1 || r.Quantity() > r.Asked {
+			t.Fatalf("an open reservation is %+v", r)
+		}
+		if open, ok := i.Reservation(r.ID); !ok || open != r {
+			t.Fatalf("%s is listed as %+v, found as %+v", r.ID, r, open)
+		}
+	}
+	if i.NextExpiry() != next {
+		t.Fatalf("the next expiry is %s, want %s", i.NextExpiry(), next)
+	}
 }
 
 // TestUnitsUnderRandomCommands sends random commands of many orders and holds every prefix of the log to the invariants.
@@ -148,6 +164,57 @@ func checkSafe(t *rapid.T, c stock.Command, i *stock.Item, before int64, b *book
 	default:
 		t.Fatalf("%T oversold %d units", c, i.Oversold())
 	}
+}
+
+// TestSweepGoesByTime takes reservations out of the middle of many, and finds the rest swept in the order of their times.
+func TestSweepGoesByTime(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		i := evolve(stock.Received{MovementID: "m", Quantity: 1000, At: t0})
+		apply := func(c stock.Command) []stock.Event {
+			events, err := stock.Decide(i, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				stock.Evolve(i, e)
+			}
+			return events
+		}
+		times := rapid.SliceOfN(rapid.Int64Range(1, 500), 1, 200).Draw(t, "times")
+		for n, at := range times {
+			apply(stock.Reserve{
+				Key: shirt, OrderID: "o", Reservations: []stock.Ask{ask(fmt.Sprint("r", n), 1)}, ExpiresAt: t0 + domain.Time(at), Now: t0,
+			})
+		}
+		for n := range times {
+			id := fmt.Sprint("r", n)
+			switch rapid.IntRange(0, 5).Draw(t, "fate") {
+			case 0:
+				apply(stock.Release{Key: shirt, OrderID: "o", Parts: []stock.Part{{ReservationID: id}}, Now: t0})
+			case 1:
+				apply(stock.Confirm{Key: shirt, OrderID: "o", ReservationIDs: []string{id}, Now: t0})
+			case 2:
+				apply(stock.Extend{Key: shirt, OrderID: "o", ReservationIDs: []string{id}, ExpiresAt: t0 + 501, Now: t0})
+			}
+		}
+		var want []stock.Reservation
+		for r := range i.Reservations() {
+			if r.State == stock.StateHeld {
+				want = append(want, r)
+			}
+		}
+		slices.SortStableFunc(want, func(a, b stock.Reservation) int { return cmp.Compare(a.ExpiresAt, b.ExpiresAt) })
+		swept := apply(stock.Expire{Key: shirt, Now: t0 + 501})
+		if len(swept) != len(want) {
+			t.Fatalf("%d were swept, %d were held", len(swept), len(want))
+		}
+		for n, e := range swept {
+			if id := e.(stock.ReservationExpired).ReservationID; id != want[n].ID {
+				t.Fatalf("swept %s at %d, want %s", id, n, want[n].ID)
+			}
+		}
+	})
 }
 
 func drawCommand(t *rapid.T, n int, now domain.Time) stock.Command {
