@@ -24,7 +24,7 @@ func (b *Bus) attempt(ctx context.Context, p *plan) (Result, error) {
 		return b.lost(ctx, p, err)
 	}
 	for i := range p.parts {
-		p.parts[i].entry.prune()
+		p.parts[i].entry.prune(ctx)
 	}
 	if d.refused != nil {
 		d.refused.Position = receipt.Last
@@ -134,7 +134,7 @@ func (b *Bus) lockCurrent(ctx context.Context, p *plan) error {
 func (b *Bus) bringCurrent(ctx context.Context, p *plan) (wait func(context.Context) error, err error) {
 	for _, i := range p.locks {
 		e := p.parts[i].entry
-		e.settle()
+		e.settle(ctx)
 		if len(e.pending) > 0 && (b.chainer == nil || e.stale()) {
 			return settled(e.last()), nil
 		}
@@ -181,7 +181,7 @@ func (b *Bus) loadAlone(ctx context.Context, e *entry) error {
 		return err
 	}
 	defer e.release()
-	e.settle()
+	e.settle(ctx)
 	if len(e.pending) > 0 || !e.stale() {
 		return nil // somebody else did
 	}

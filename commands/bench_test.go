@@ -11,83 +11,86 @@ import (
 	"waybill/internal/devstack/devtest"
 )
 
-// benchLogs runs a benchmark on both logs.
-func benchLogs(b *testing.B, run func(b *testing.B, log testLog)) {
-	b.Run("memory", func(b *testing.B) { run(b, eventstore.NewMemory()) })
-	b.Run("postgres", func(b *testing.B) { run(b, openLog(b, devtest.Database(b))) })
-}
-
 const clients = 64
 
 // BenchmarkPlace places orders, each on a stream of its own.
 func BenchmarkPlace(b *testing.B) {
-	benchLogs(b, func(b *testing.B, log testLog) {
-		bus := newBus(b, log)
-		b.SetParallelism(clients / 2)
-		b.ReportAllocs()
-		b.ResetTimer()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := bus.Execute(b.Context(), placeCommand(newOrder())); err != nil {
-					b.Error(err)
-					return
+	for name, open := range logs() {
+		b.Run(name, func(b *testing.B) {
+			log := open(b)
+			bus := newBus(b, log)
+			b.SetParallelism(clients / 2)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := bus.Execute(b.Context(), placeCommand(newOrder())); err != nil {
+						b.Error(err)
+						return
+					}
 				}
-			}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
 		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
-	})
+	}
 }
 
 // BenchmarkHot reserves one unit each of one SKU.
 func BenchmarkHot(b *testing.B) {
-	benchLogs(b, func(b *testing.B, log testLog) {
-		bus := newBus(b, log)
-		runBus(b, bus)
-		must(b, bus, receive("MUG", 1_000_000_000))
-		b.SetParallelism(clients / 2)
-		b.ReportAllocs()
-		b.ResetTimer()
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := bus.Execute(b.Context(), reserve(1, "MUG")); err != nil {
-					b.Error(err)
-					return
+	for name, open := range logs() {
+		b.Run(name, func(b *testing.B) {
+			log := open(b)
+			bus := newBus(b, log)
+			runBus(b, bus)
+			must(b, bus, receive("MUG", 1_000_000_000))
+			b.SetParallelism(clients / 2)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := bus.Execute(b.Context(), reserve(1, "MUG")); err != nil {
+						b.Error(err)
+						return
+					}
 				}
-			}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reserves/s")
 		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "reserves/s")
-	})
+	}
 }
 
 // BenchmarkLoad loads streams of 100 events that are not in memory, by a command that leaves them as they are.
 func BenchmarkLoad(b *testing.B) {
-	benchLogs(b, func(b *testing.B, log testLog) {
-		const streams, events = 50, 100
-		filler := newBus(b, log)
-		ids := make([]order.ID, streams)
-		for i := range ids {
-			ids[i] = newOrder()
-			must(b, filler, placeCommand(ids[i]))
-			for n := range events - 1 {
-				must(b, filler, commands.OnOrder(newID(), order.Tag{ID: ids[i], Tags: []string{fmt.Sprint("t", n%20)}, Now: now}))
-				if n%20 == 19 {
-					must(b, filler, commands.OnOrder(newID(), order.Untag{ID: ids[i], Tags: []string{"t0"}, Now: now}))
+	for name, open := range logs() {
+		b.Run(name, func(b *testing.B) {
+			log := open(b)
+			const streams, events = 50, 100
+			filler := newBus(b, log)
+			ids := make([]order.ID, streams)
+			for i := range ids {
+				ids[i] = newOrder()
+				must(b, filler, placeCommand(ids[i]))
+				for n := range events - 1 {
+					must(b, filler, commands.OnOrder(newID(), order.Tag{ID: ids[i], Tags: []string{fmt.Sprint("t", n%20)}, Now: now}))
+					if n%20 == 19 {
+						must(b, filler, commands.OnOrder(newID(), order.Untag{ID: ids[i], Tags: []string{"t0"}, Now: now}))
+					}
 				}
 			}
-		}
-		bus := newBus(b, log, func(c *commands.Config) { c.CacheEntries = 1 })
-		b.ReportAllocs()
-		i := 0
-		for b.Loop() {
-			c := commands.OnOrder(newID(), order.Tag{ID: ids[i%streams], Tags: []string{"t1"}, Now: now})
-			c.DryRun = true
-			if _, err := bus.Execute(b.Context(), c); err != nil {
-				b.Fatal(err)
+			bus := newBus(b, log, func(c *commands.Config) { c.CacheEntries = 1 })
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				c := commands.OnOrder(newID(), order.Tag{ID: ids[i%streams], Tags: []string{"t1"}, Now: now})
+				c.DryRun = true
+				if _, err := bus.Execute(b.Context(), c); err != nil {
+					b.Fatal(err)
+				}
+				i++
 			}
-			i++
-		}
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "loads/s")
-	})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "loads/s")
+		})
+	}
 }
 
 // BenchmarkLongLoad loads an item of 100,000 events, with a snapshot and without.
@@ -98,12 +101,11 @@ func BenchmarkLongLoad(b *testing.B) {
 		c := eventstore.Commit{CommandID: newID(), Streams: []eventstore.StreamEvents{{ID: "stock-MUG@BER1", Expected: head(b, log)}}}
 		for n := range 5000 {
 			order := newOrder()
-			typ, schema, data, err := stock.Encode(stock.ReservationReleased{})
-			if n%2 == 0 {
-				typ, schema, data, err = stock.Encode(stock.Received{MovementID: string(order), Quantity: 1, At: now})
-			} else {
-				typ, schema, data, err = stock.Encode(stock.Adjusted{MovementID: string(order), Delta: -1, At: now})
+			var event stock.Event = stock.Received{MovementID: string(order), Quantity: 1, At: now}
+			if n%2 == 1 {
+				event = stock.Adjusted{MovementID: string(order), Delta: -1, At: now}
 			}
+			typ, schema, data, err := stock.Encode(event)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -47,7 +47,7 @@ func (c Config) withDefaults() Config {
 	c.Attempts = cmp.Or(c.Attempts, 24)
 	c.SnapshotEvery = cmp.Or(c.SnapshotEvery, 200)
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // this is where the clock comes from
+		c.Now = time.Now
 	}
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c

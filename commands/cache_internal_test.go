@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -47,7 +48,7 @@ func TestCacheNeverDropsWhatIsInUse(t *testing.T) {
 	c, k := testCache(t, 1, 1)
 	pinned := c.pin("a", k, true)
 	for i := range 10 {
-		c.unpin(c.pin(fmt.Sprint(i), k, true))
+		c.unpin(c.pin(strconv.Itoa(i), k, true))
 	}
 	if again := c.pin("a", k, true); again != pinned {
 		t.Error("an entry in use was dropped")
@@ -63,7 +64,7 @@ func TestCacheIsBoundByBytes(t *testing.T) {
 	t.Parallel()
 	c, k := testCache(t, 1000, 10*baseWeight+5000)
 	for i := range 100 {
-		e := c.pin(fmt.Sprint(i), k, true)
+		e := c.pin(strconv.Itoa(i), k, true)
 		e.grow(1000)
 		c.unpin(e)
 	}

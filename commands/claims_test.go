@@ -24,97 +24,116 @@ func placeRef(ref, fingerprint string) commands.Command {
 
 func TestTheSameSourceOrderIsPlacedOnce(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		first := placeRef("123", "a")
-		original := must(t, b, first)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			first := placeRef("123", "a")
+			original := must(t, b, first)
 
-		same := placeRef("123", "a")
-		want := again(original)
-		want.CommandID = same.ID
-		for _, bus := range []*commands.Bus{b, b, newBus(t, log)} {
-			if got := must(t, bus, same); !reflect.DeepEqual(got, want) {
-				t.Errorf("same order under another command: %+v\nwant %+v", got, want)
+			same := placeRef("123", "a")
+			want := again(original)
+			want.CommandID = same.ID
+			for _, bus := range []*commands.Bus{b, b, newBus(t, log)} {
+				if got := must(t, bus, same); !reflect.DeepEqual(got, want) {
+					t.Errorf("same order under another command: %+v\nwant %+v", got, want)
+				}
 			}
-		}
-		if got, err := b.Outcome(t.Context(), same.ID); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("Outcome = %+v, %v\nwant %+v", got, err, want)
-		}
-		if got := must(t, b, first); !reflect.DeepEqual(got, again(original)) {
-			t.Errorf("the first command again: %+v", got)
-		}
+			if got, err := b.Outcome(t.Context(), same.ID); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("Outcome = %+v, %v\nwant %+v", got, err, want)
+			}
+			if got := must(t, b, first); !reflect.DeepEqual(got, again(original)) {
+				t.Errorf("the first command again: %+v", got)
+			}
 
-		differs := placeRef("123", "b")
-		for replayed, bus := range map[bool]*commands.Bus{false: b, true: newBus(t, log)} {
-			_ = replayed
-			refused := mustRefuse(t, bus, differs, "duplicate-source-ref")
-			var values commands.DuplicateSourceRef
-			if err := json.Unmarshal(refused.Values, &values); err != nil || string(values.OrderID) != first.Key || values.SourceRef != "123" {
-				t.Errorf("values %s, want order %s", refused.Values, first.Key)
+			differs := placeRef("123", "b")
+			for _, bus := range []*commands.Bus{b, newBus(t, log)} {
+				refused := refusalOf(t, bus, differs, "duplicate-source-ref")
+				var values commands.DuplicateSourceRef
+				if err := json.Unmarshal(refused.Values, &values); err != nil || string(values.OrderID) != first.Key || values.SourceRef != "123" {
+					t.Errorf("values %s, want order %s", refused.Values, first.Key)
+				}
 			}
-		}
-		elsewhere := placeRef("123", "b")
-		p := place(newOrder())
-		p.Details.SourceRef, p.Details.Channel = "123", "amazon-de"
-		elsewhere.Steps = []commands.Step{commands.Order(p)}
-		must(t, b, elsewhere) // another channel has references of its own
-		if got := head(t, log); got != 2 {
-			t.Errorf("log has %d events, want 2", got)
-		}
-	})
+			elsewhere := placeRef("123", "b")
+			p := place(newOrder())
+			p.Details.SourceRef, p.Details.Channel = "123", "amazon-de"
+			elsewhere.Steps = []commands.Step{commands.Order(p)}
+			must(t, b, elsewhere) // another channel has references of its own
+			if got := head(t, log); got != 2 {
+				t.Errorf("log has %d events, want 2", got)
+			}
+		})
+	}
 }
 
 func TestTheSameSourceOrderAtOnce(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
-		ids := make([]string, 40)
-		var wg sync.WaitGroup
-		for i := range ids {
-			wg.Go(func() {
-				r, err := buses[i%2].Execute(t.Context(), placeRef("9", "a"))
-				if err != nil {
-					t.Errorf("place: %v", err)
-					return
-				}
-				ids[i] = r.Streams[0].Stream
-			})
-		}
-		wg.Wait()
-		for _, id := range ids {
-			if id != ids[0] {
-				t.Fatalf("orders %q, want one", ids)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
+			ids := make([]string, 40)
+			var wg sync.WaitGroup
+			for i := range ids {
+				wg.Go(func() {
+					r, err := buses[i%2].Execute(t.Context(), placeRef("9", "a"))
+					if err != nil {
+						t.Errorf("place: %v", err)
+						return
+					}
+					ids[i] = r.Streams[0].Stream
+				})
 			}
-		}
-	})
+			wg.Wait()
+			for _, id := range ids {
+				if id != ids[0] {
+					t.Fatalf("orders %q, want one", ids)
+				}
+			}
+		})
+	}
 }
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		counter := &commands.MemoryCounter{}
-		b := newBus(t, log, func(c *commands.Config) { c.Numbers = commands.NewBlocks(counter) })
-		numberOf := func(r commands.Result) string { return r.Events[0].Event.(order.Placed).Details.Number }
-		if got := numberOf(must(t, b, placeCommand(newOrder()))); got != "WEB-100001" {
-			t.Errorf("first number %q", got)
-		}
-		chosen := commands.OnOrder(newID(), withNumber(place(newOrder()), "WEB-100002"))
-		must(t, b, chosen)
-		if got := numberOf(must(t, b, placeCommand(newOrder()))); got != "WEB-100003" {
-			t.Errorf("number %q, want the one after the number that somebody chose", got)
-		}
-		twice := commands.OnOrder(newID(), withNumber(place(newOrder()), "WEB-100002"))
-		refused := mustRefuse(t, b, twice, "duplicate-order-number")
-		if !strings.Contains(string(refused.Values), chosen.Key) {
-			t.Errorf("values %s do not name order %s", refused.Values, chosen.Key)
-		}
-		own := receive("MUG", 1)
-		own.Claims = []string{"shipment:7"}
-		must(t, b, own)
-		other := receive("MUG", 1)
-		other.Claims = own.Claims
-		mustRefuse(t, b, other, "claim-taken")
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			counter := &commands.MemoryCounter{}
+			b := newBus(t, log, func(c *commands.Config) { c.Numbers = commands.NewBlocks(counter) })
+			numberOf := func(r commands.Result) string {
+				placed, ok := r.Events[0].Event.(order.Placed)
+				if !ok {
+					t.Errorf("first event is %T", r.Events[0].Event)
+				}
+				return placed.Details.Number
+			}
+			if got := numberOf(must(t, b, placeCommand(newOrder()))); got != "WEB-100001" {
+				t.Errorf("first number %q", got)
+			}
+			chosen := commands.OnOrder(newID(), withNumber(place(newOrder()), "WEB-100002"))
+			must(t, b, chosen)
+			if got := numberOf(must(t, b, placeCommand(newOrder()))); got != "WEB-100003" {
+				t.Errorf("number %q, want the one after the number that somebody chose", got)
+			}
+			twice := commands.OnOrder(newID(), withNumber(place(newOrder()), "WEB-100002"))
+			refused := refusalOf(t, b, twice, "duplicate-order-number")
+			if !strings.Contains(string(refused.Values), chosen.Key) {
+				t.Errorf("values %s do not name order %s", refused.Values, chosen.Key)
+			}
+			own := receive("MUG", 1)
+			own.Claims = []string{"shipment:7"}
+			must(t, b, own)
+			other := receive("MUG", 1)
+			other.Claims = own.Claims
+			if r := refusalOf(t, b, other, "claim-taken"); !strings.Contains(r.Detail, "shipment:7") {
+				t.Errorf("detail %q does not name the claim", r.Detail)
+			}
+		})
+	}
 }
 
 func TestWithoutNumbersAnOrderMustBringItsOwn(t *testing.T) {
@@ -168,8 +187,14 @@ func TestClaimKeysAreUnambiguousAndShort(t *testing.T) {
 	t.Parallel()
 	seen := map[string][2]string{}
 	for _, pair := range [][2]string{
-		{"a", "b/c"}, {"a/b", "c"}, {"a%2Fb", "c"}, {"a%", "2Fb/c"}, {"a", "b%2Fc"},
-		{"a", strings.Repeat("x", 300)}, {"a", strings.Repeat("x", 301)}, {"%sha256", "x"},
+		{"a", "b/c"},
+		{"a/b", "c"},
+		{"a%2Fb", "c"},
+		{"a%", "2Fb/c"},
+		{"a", "b%2Fc"},
+		{"a", strings.Repeat("x", 300)},
+		{"a", strings.Repeat("x", 301)},
+		{"%sha256", "x"},
 	} {
 		key := commands.SourceClaim(pair[0], pair[1])
 		if old, ok := seen[key]; ok || len(key) > eventstore.MaxStreamName {

@@ -26,53 +26,61 @@ func again(r commands.Result) commands.Result {
 
 func TestSendingACommandAgainAnswersTheFirstOutcome(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		c := placeCommand(newOrder())
-		first := must(t, b, c)
-		if first.Replayed || len(first.Events) != 1 || first.Events[0].Position != first.Position || len(first.Streams) != 1 {
-			t.Fatalf("first outcome %+v", first)
-		}
-		must(t, b, commands.OnOrder(newID(), order.Confirm{ID: order.ID(c.Key), Now: now})) // the state moves on
-		position := head(t, log)
-		for name, bus := range map[string]*commands.Bus{"same bus": b, "another bus": newBus(t, log)} {
-			if got := must(t, bus, c); !reflect.DeepEqual(got, again(first)) {
-				t.Errorf("%s: second outcome %+v\nwant %+v", name, got, again(first))
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			c := placeCommand(newOrder())
+			first := must(t, b, c)
+			if first.Replayed || len(first.Events) != 1 || first.Events[0].Position != first.Position || len(first.Streams) != 1 {
+				t.Fatalf("first outcome %+v", first)
 			}
-			if got, err := bus.Outcome(t.Context(), c.ID); err != nil || !reflect.DeepEqual(got, again(first)) {
-				t.Errorf("%s: Outcome = %+v, %v\nwant %+v", name, got, err, again(first))
+			must(t, b, commands.OnOrder(newID(), order.Confirm{ID: order.ID(c.Key), Now: now})) // the state moves on
+			position := head(t, log)
+			for name, bus := range map[string]*commands.Bus{"same bus": b, "another bus": newBus(t, log)} {
+				if got := must(t, bus, c); !reflect.DeepEqual(got, again(first)) {
+					t.Errorf("%s: second outcome %+v\nwant %+v", name, got, again(first))
+				}
+				if got, err := bus.Outcome(t.Context(), c.ID); err != nil || !reflect.DeepEqual(got, again(first)) {
+					t.Errorf("%s: Outcome = %+v, %v\nwant %+v", name, got, err, again(first))
+				}
 			}
-		}
-		if got := head(t, log); got != position {
-			t.Errorf("the log grew from %d to %d", position, got)
-		}
-	})
+			if got := head(t, log); got != position {
+				t.Errorf("the log grew from %d to %d", position, got)
+			}
+		})
+	}
 }
 
 func TestSendingACommandAtOnceManyTimes(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
-		c := placeCommand(newOrder())
-		c.Steps = []commands.Step{commands.Order(withNumber(place(order.ID(c.Key)), "W-1"))}
-		var wg sync.WaitGroup
-		var fresh atomic.Int64
-		for i := range 50 {
-			wg.Go(func() {
-				r, err := buses[i%2].Execute(t.Context(), c)
-				switch {
-				case err == nil && !r.Replayed:
-					fresh.Add(1)
-				case err != nil && !errors.Is(err, commands.ErrInFlight):
-					t.Errorf("execute: %v", err)
-				}
-			})
-		}
-		wg.Wait()
-		if fresh.Load() != 1 || head(t, log) != 1 {
-			t.Errorf("%d fresh outcomes, log of %d events; want 1 and 1", fresh.Load(), head(t, log))
-		}
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
+			c := placeCommand(newOrder())
+			c.Steps = []commands.Step{commands.Order(withNumber(place(order.ID(c.Key)), "W-1"))}
+			var wg sync.WaitGroup
+			var fresh atomic.Int64
+			for i := range 50 {
+				wg.Go(func() {
+					r, err := buses[i%2].Execute(t.Context(), c)
+					switch {
+					case err == nil && !r.Replayed:
+						fresh.Add(1)
+					case err != nil && !errors.Is(err, commands.ErrInFlight):
+						t.Errorf("execute: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if fresh.Load() != 1 || head(t, log) != 1 {
+				t.Errorf("%d fresh outcomes, log of %d events; want 1 and 1", fresh.Load(), head(t, log))
+			}
+		})
+	}
 }
 
 func withNumber(p order.Place, number string) order.Place {
@@ -82,56 +90,64 @@ func withNumber(p order.Place, number string) order.Place {
 
 func TestKeyReuse(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		accepted, refused := placeCommand(newOrder()), commands.OnOrder(newID(), order.Confirm{ID: newOrder(), Now: now})
-		accepted.Fingerprint, refused.Fingerprint = []byte("a"), []byte("a")
-		must(t, b, accepted)
-		mustRefuse(t, b, refused, "order-not-found")
-		for _, c := range []commands.Command{accepted, refused} {
-			c.Fingerprint = []byte("b")
-			if r, err := b.Execute(t.Context(), c); !errors.Is(err, commands.ErrKeyReused) {
-				t.Errorf("%s under a used id = %+v, %v; want ErrKeyReused", c.Type, r, err)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			accepted, refused := placeCommand(newOrder()), commands.OnOrder(newID(), order.Confirm{ID: newOrder(), Now: now})
+			accepted.Fingerprint, refused.Fingerprint = []byte("a"), []byte("a")
+			must(t, b, accepted)
+			mustRefuse(t, b, refused, "order-not-found")
+			for _, c := range []commands.Command{accepted, refused} {
+				c.Fingerprint = []byte("b")
+				if r, err := b.Execute(t.Context(), c); !errors.Is(err, commands.ErrKeyReused) {
+					t.Errorf("%s under a used id = %+v, %v; want ErrKeyReused", c.Type, r, err)
+				}
+				c.Fingerprint = nil
+				if _, err := b.Execute(t.Context(), c); errors.Is(err, commands.ErrKeyReused) {
+					t.Errorf("%s without a fingerprint: %v", c.Type, err)
+				}
 			}
-			c.Fingerprint = nil
-			if _, err := b.Execute(t.Context(), c); errors.Is(err, commands.ErrKeyReused) {
-				t.Errorf("%s without a fingerprint: %v", c.Type, err)
-			}
-		}
-	})
+		})
+	}
 }
 
 func TestARefusalIsStoredAndReturnedAgain(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		must(t, b, receive("MUG", 1))
-		c := reserve(2, "MUG")
-		first := mustRefuse(t, b, c, "insufficient-stock")
-		var values stock.InsufficientStock
-		if err := json.Unmarshal(first.Values, &values); err != nil || values.Available != 1 || values.Requested != 2 || values.SKU != "MUG" {
-			t.Errorf("values %s, %v; want 1 available, 2 requested", first.Values, err)
-		}
-		if first.Replayed || first.Stream != "stock-MUG@BER1" || first.Version != 1 || first.Position != 1 || first.CommandID != c.ID {
-			t.Errorf("refusal %+v", first)
-		}
-		must(t, b, receive("MUG", 10)) // now it would be accepted
-		want := *first
-		want.Replayed = true
-		for _, bus := range []*commands.Bus{b, newBus(t, log)} {
-			if got := mustRefuse(t, bus, c, first.Code); !reflect.DeepEqual(*got, want) {
-				t.Errorf("second answer %+v\nwant %+v", *got, want)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			must(t, b, receive("MUG", 1))
+			c := reserve(2, "MUG")
+			first := refusalOf(t, b, c, "insufficient-stock")
+			var values stock.InsufficientStock
+			if err := json.Unmarshal(first.Values, &values); err != nil || values.Available != 1 || values.Requested != 2 || values.SKU != "MUG" {
+				t.Errorf("values %s, %v; want 1 available, 2 requested", first.Values, err)
 			}
-			_, err := bus.Outcome(t.Context(), c.ID)
-			if got, ok := errors.AsType[*commands.Refused](err); !ok || !reflect.DeepEqual(*got, want) {
-				t.Errorf("Outcome %+v\nwant %+v", err, want)
+			if first.Replayed || first.Stream != "stock-MUG@BER1" || first.Version != 1 || first.Position != 1 || first.CommandID != c.ID {
+				t.Errorf("refusal %+v", first)
 			}
-		}
-		o, ok, err := log.Outcome(t.Context(), c.ID)
-		if err != nil || !ok || o.Verdict == nil || o.Verdict.Key != c.Key || o.Verdict.Code != first.Code || o.Verdict.Type != c.Type {
-			t.Errorf("stored outcome %+v, %t, %v", o, ok, err)
-		}
-	})
+			must(t, b, receive("MUG", 10)) // now it would be accepted
+			want := *first
+			want.Replayed = true
+			for _, bus := range []*commands.Bus{b, newBus(t, log)} {
+				if got := refusalOf(t, bus, c, first.Code); !reflect.DeepEqual(*got, want) {
+					t.Errorf("second answer %+v\nwant %+v", *got, want)
+				}
+				_, err := bus.Outcome(t.Context(), c.ID)
+				if got, ok := errors.AsType[*commands.Refused](err); !ok || !reflect.DeepEqual(*got, want) {
+					t.Errorf("Outcome %+v\nwant %+v", err, want)
+				}
+			}
+			o, ok, err := log.Outcome(t.Context(), c.ID)
+			if err != nil || !ok || o.Verdict == nil || o.Verdict.Key != c.Key || o.Verdict.Code != first.Code || o.Verdict.Type != c.Type {
+				t.Errorf("stored outcome %+v, %t, %v", o, ok, err)
+			}
+		})
+	}
 }
 
 func TestARefusalTellsWhatIsAllowed(t *testing.T) {
@@ -141,7 +157,7 @@ func TestARefusalTellsWhatIsAllowed(t *testing.T) {
 	must(t, b, c)
 	id := order.ID(c.Key)
 	must(t, b, commands.OnOrder(newID(), order.Cancel{ID: id, CancellationID: "1", Now: now}))
-	r := mustRefuse(t, b, commands.OnOrder(newID(), order.Confirm{ID: id, Now: now}), "invalid-transition")
+	r := refusalOf(t, b, commands.OnOrder(newID(), order.Confirm{ID: id, Now: now}), "invalid-transition")
 	if r.State != "cancelled" || len(r.Allowed) == 0 {
 		t.Errorf("state %q, allowed %q; want cancelled and something", r.State, r.Allowed)
 	}
@@ -149,64 +165,72 @@ func TestARefusalTellsWhatIsAllowed(t *testing.T) {
 
 func TestNothingLeftToDoIsAnOutcomeToo(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		first := receive("MUG", 5)
-		must(t, b, first)
-		c := first
-		c.ID = newID() // the same movement in another command
-		r := must(t, b, c)
-		want := commands.Result{
-			CommandID: c.ID, Position: 1, Epoch: r.Epoch,
-			Streams: []commands.StreamVersion{{Stream: "stock-MUG@BER1", Version: 1}},
-		}
-		if !reflect.DeepEqual(r, want) {
-			t.Errorf("outcome %+v\nwant %+v", r, want)
-		}
-		must(t, b, receive("MUG", 5))
-		if got := must(t, b, c); !reflect.DeepEqual(got, again(want)) {
-			t.Errorf("second outcome %+v\nwant %+v", got, again(want))
-		}
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			first := receive("MUG", 5)
+			must(t, b, first)
+			c := first
+			c.ID = newID() // the same movement in another command
+			r := must(t, b, c)
+			want := commands.Result{
+				CommandID: c.ID, Position: 1, Epoch: r.Epoch,
+				Streams: []commands.StreamVersion{{Stream: "stock-MUG@BER1", Version: 1}},
+			}
+			if !reflect.DeepEqual(r, want) {
+				t.Errorf("outcome %+v\nwant %+v", r, want)
+			}
+			must(t, b, receive("MUG", 5))
+			if got := must(t, b, c); !reflect.DeepEqual(got, again(want)) {
+				t.Errorf("second outcome %+v\nwant %+v", got, again(want))
+			}
+		})
+	}
 }
 
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		must(t, b, receive("MUG", 5))
-		c := reserve(3, "MUG")
-		c.DryRun = true
-		for range 3 { // nothing is used up
-			r := must(t, b, c)
-			if !r.DryRun || len(r.Events) != 1 || r.Events[0].Type != stock.TypeReserved || r.Events[0].Version != 2 || r.Position != 0 || r.Events[0].ID != uuid.Nil {
-				t.Fatalf("dry run %+v", r)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			must(t, b, receive("MUG", 5))
+			c := reserve(3, "MUG")
+			c.DryRun = true
+			for range 3 { // nothing is used up
+				r := must(t, b, c)
+				if !r.DryRun || len(r.Events) != 1 || r.Events[0].Type != stock.TypeReserved || r.Events[0].Version != 2 || r.Position != 0 || r.Events[0].ID != uuid.Nil {
+					t.Fatalf("dry run %+v", r)
+				}
 			}
-		}
-		more := reserve(6, "MUG")
-		more.DryRun = true
-		if r := mustRefuse(t, b, more, "insufficient-stock"); !r.DryRun {
-			t.Errorf("refusal %+v does not say that it was a dry run", r)
-		}
-		placed := placeCommand(newOrder())
-		placed.DryRun = true
-		must(t, b, placed)
-		expected := int64(7)
-		c.Expected = &expected
-		if _, err := b.Execute(t.Context(), c); !isVersion(err, 1) {
-			t.Errorf("dry run at version 7: %v, want a VersionError that says 1", err)
-		}
-		if got := head(t, log); got != 1 {
-			t.Errorf("log has %d events, want 1", got)
-		}
-		for _, id := range []uuid.UUID{c.ID, more.ID, placed.ID} {
-			if _, err := b.Outcome(t.Context(), id); !errors.Is(err, commands.ErrUnknownCommand) {
-				t.Errorf("outcome of a dry run: %v, want ErrUnknownCommand", err)
+			more := reserve(6, "MUG")
+			more.DryRun = true
+			if r := refusalOf(t, b, more, "insufficient-stock"); !r.DryRun {
+				t.Errorf("refusal %+v does not say that it was a dry run", r)
 			}
-		}
-		c.DryRun, c.Expected = false, nil
-		must(t, b, c) // the id was not used up
-	})
+			placed := placeCommand(newOrder())
+			placed.DryRun = true
+			must(t, b, placed)
+			expected := int64(7)
+			c.Expected = &expected
+			if _, err := b.Execute(t.Context(), c); !isVersion(err, 1) {
+				t.Errorf("dry run at version 7: %v, want a VersionError that says 1", err)
+			}
+			if got := head(t, log); got != 1 {
+				t.Errorf("log has %d events, want 1", got)
+			}
+			for _, id := range []uuid.UUID{c.ID, more.ID, placed.ID} {
+				if _, err := b.Outcome(t.Context(), id); !errors.Is(err, commands.ErrUnknownCommand) {
+					t.Errorf("outcome of a dry run: %v, want ErrUnknownCommand", err)
+				}
+			}
+			c.DryRun, c.Expected = false, nil
+			must(t, b, c) // the id was not used up
+		})
+	}
 }
 
 func isVersion(err error, actual int64) bool {
@@ -216,76 +240,84 @@ func isVersion(err error, actual int64) bool {
 
 func TestExpectedVersion(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b, other := newBus(t, log), newBus(t, log)
-		c := placeCommand(newOrder())
-		zero, one, two := int64(0), int64(1), int64(2)
-		c.Expected = &zero
-		first := must(t, b, c)
-		id := order.ID(c.Key)
-		if got := must(t, b, c); !reflect.DeepEqual(got, again(first)) { // the stream has moved, by this very command
-			t.Errorf("sent again: %+v\nwant %+v", got, again(first))
-		}
-		wrong := commands.OnOrder(newID(), order.Confirm{ID: id, Now: now})
-		wrong.Expected = &zero
-		if _, err := b.Execute(t.Context(), wrong); !isVersion(err, 1) {
-			t.Errorf("at version 0: %v, want a VersionError that says 1", err)
-		}
-		wrong.Expected = &two
-		if _, err := b.Execute(t.Context(), wrong); !isVersion(err, 1) {
-			t.Errorf("at version 2: %v, want a VersionError that says 1", err)
-		}
-		wrong.Expected = &one
-		must(t, b, wrong) // the id was not used up
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b, other := newBus(t, log), newBus(t, log)
+			c := placeCommand(newOrder())
+			zero, one, two := int64(0), int64(1), int64(2)
+			c.Expected = &zero
+			first := must(t, b, c)
+			id := order.ID(c.Key)
+			if got := must(t, b, c); !reflect.DeepEqual(got, again(first)) { // the stream has moved, by this very command
+				t.Errorf("sent again: %+v\nwant %+v", got, again(first))
+			}
+			wrong := commands.OnOrder(newID(), order.Confirm{ID: id, Now: now})
+			wrong.Expected = &zero
+			if _, err := b.Execute(t.Context(), wrong); !isVersion(err, 1) {
+				t.Errorf("at version 0: %v, want a VersionError that says 1", err)
+			}
+			wrong.Expected = &two
+			if _, err := b.Execute(t.Context(), wrong); !isVersion(err, 1) {
+				t.Errorf("at version 2: %v, want a VersionError that says 1", err)
+			}
+			wrong.Expected = &one
+			must(t, b, wrong) // the id was not used up
 
-		// What the other bus does is not known to this one's cache.
-		must(t, other, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"gift"}, Now: now}))
-		stale := commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"late"}, Now: now})
-		stale.Expected = &two
-		if _, err := b.Execute(t.Context(), stale); !isVersion(err, 3) {
-			t.Errorf("at version 2: %v, want a VersionError that says 3", err)
-		}
-		three := int64(3)
-		must(t, other, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"big"}, Now: now}))
-		four := int64(4)
-		stale.Expected = &three
-		if _, err := b.Execute(t.Context(), stale); !isVersion(err, 4) {
-			t.Errorf("at version 3: %v, want a VersionError that says 4", err)
-		}
-		stale.Expected = &four
-		must(t, b, stale)
-	})
+			// What the other bus does is not known to this one's cache.
+			must(t, other, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"gift"}, Now: now}))
+			stale := commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"late"}, Now: now})
+			stale.Expected = &two
+			if _, err := b.Execute(t.Context(), stale); !isVersion(err, 3) {
+				t.Errorf("at version 2: %v, want a VersionError that says 3", err)
+			}
+			three := int64(3)
+			must(t, other, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"big"}, Now: now}))
+			four := int64(4)
+			stale.Expected = &three
+			if _, err := b.Execute(t.Context(), stale); !isVersion(err, 4) {
+				t.Errorf("at version 3: %v, want a VersionError that says 4", err)
+			}
+			stale.Expected = &four
+			must(t, b, stale)
+		})
+	}
 }
 
 func TestManyStepsAreOneCommit(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		id := newOrder()
-		c := commands.Command{ID: newID(), Type: "order.place", Steps: []commands.Step{
-			commands.Order(place(id)),
-			commands.Stock(stock.Receive{Key: stock.Key{SKU: "MUG", Location: "BER1"}, MovementID: "m1", Quantity: 2, Now: now}),
-			commands.Order(order.Confirm{ID: id, Now: now}), // sees that the order was placed
-		}}
-		r := must(t, b, c)
-		want := []commands.StreamVersion{{Stream: order.Stream(id), Version: 2}, {Stream: "stock-MUG@BER1", Version: 1}}
-		if !reflect.DeepEqual(r.Streams, want) || len(r.Events) != 3 || r.Events[1].Type != order.TypeConfirmed {
-			t.Errorf("outcome %+v", r)
-		}
-		if got := must(t, b, c); !reflect.DeepEqual(got, again(r)) {
-			t.Errorf("second outcome %+v\nwant %+v", got, again(r))
-		}
-		// One step that is refused refuses all, and leaves nothing of the others in the cache.
-		broken := commands.Command{ID: newID(), Type: "order.tag", Steps: []commands.Step{
-			commands.Order(order.Tag{ID: id, Tags: []string{"gift"}, Now: now}),
-			commands.Order(order.ReleaseHold{ID: id, HoldID: "none", Now: now}),
-		}}
-		mustRefuse(t, b, broken, "unknown-hold")
-		tagged := must(t, b, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"gift"}, Now: now}))
-		if len(tagged.Events) != 1 || tagged.Events[0].Version != 3 {
-			t.Errorf("tag after a refused tag: %+v", tagged)
-		}
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			id := newOrder()
+			c := commands.Command{ID: newID(), Type: "order.place", Steps: []commands.Step{
+				commands.Order(place(id)),
+				commands.Stock(stock.Receive{Key: stock.Key{SKU: "MUG", Location: "BER1"}, MovementID: "m1", Quantity: 2, Now: now}),
+				commands.Order(order.Confirm{ID: id, Now: now}), // sees that the order was placed
+			}}
+			r := must(t, b, c)
+			want := []commands.StreamVersion{{Stream: order.Stream(id), Version: 2}, {Stream: "stock-MUG@BER1", Version: 1}}
+			if !reflect.DeepEqual(r.Streams, want) || len(r.Events) != 3 || r.Events[1].Type != order.TypeConfirmed {
+				t.Errorf("outcome %+v", r)
+			}
+			if got := must(t, b, c); !reflect.DeepEqual(got, again(r)) {
+				t.Errorf("second outcome %+v\nwant %+v", got, again(r))
+			}
+			// One step that is refused refuses all, and leaves nothing of the others in the cache.
+			broken := commands.Command{ID: newID(), Type: "order.tag", Steps: []commands.Step{
+				commands.Order(order.Tag{ID: id, Tags: []string{"gift"}, Now: now}),
+				commands.Order(order.ReleaseHold{ID: id, HoldID: "none", Now: now}),
+			}}
+			mustRefuse(t, b, broken, "unknown-hold")
+			tagged := must(t, b, commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{"gift"}, Now: now}))
+			if len(tagged.Events) != 1 || tagged.Events[0].Version != 3 {
+				t.Errorf("tag after a refused tag: %+v", tagged)
+			}
+		})
+	}
 }
 
 func TestEventsCarryWhereTheyComeFrom(t *testing.T) {

@@ -14,33 +14,37 @@ import (
 
 func TestOneOfManyThatExpectOneVersionWins(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
-		id := newOrder()
-		must(t, buses[0], placeCommand(id))
-		for version := int64(1); version <= 5; version++ {
-			var won, lost atomic.Int64
-			var wg sync.WaitGroup
-			for i := range 20 {
-				wg.Go(func() {
-					c := commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{fmt.Sprint("t", version, "-", i)}, Now: now})
-					c.Expected = &version
-					switch _, err := buses[i%2].Execute(t.Context(), c); {
-					case err == nil:
-						won.Add(1)
-					case isVersion(err, version+1):
-						lost.Add(1)
-					default:
-						t.Errorf("tag: %v", err)
-					}
-				})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			buses := []*commands.Bus{newBus(t, log), newBus(t, log)}
+			id := newOrder()
+			must(t, buses[0], placeCommand(id))
+			for version := int64(1); version <= 5; version++ {
+				var won, lost atomic.Int64
+				var wg sync.WaitGroup
+				for i := range 20 {
+					wg.Go(func() {
+						c := commands.OnOrder(newID(), order.Tag{ID: id, Tags: []string{fmt.Sprint("t", version, "-", i)}, Now: now})
+						c.Expected = &version
+						switch _, err := buses[i%2].Execute(t.Context(), c); {
+						case err == nil:
+							won.Add(1)
+						case isVersion(err, version+1):
+							lost.Add(1)
+						default:
+							t.Errorf("tag: %v", err)
+						}
+					})
+				}
+				wg.Wait()
+				if won.Load() != 1 || lost.Load() != 19 {
+					t.Errorf("at version %d: %d won, %d lost; want 1 and 19", version, won.Load(), lost.Load())
+				}
 			}
-			wg.Wait()
-			if won.Load() != 1 || lost.Load() != 19 {
-				t.Errorf("at version %d: %d won, %d lost; want 1 and 19", version, won.Load(), lost.Load())
-			}
-		}
-	})
+		})
+	}
 }
 
 func TestTwoProcessesNumberOrdersApart(t *testing.T) {

@@ -82,20 +82,20 @@ func (e *entry) acquire(ctx context.Context) error {
 func (e *entry) release() { <-e.lock }
 
 // prune looks at pending if nobody else holds the lock, so that a quiet entry does not keep the commits in memory.
-func (e *entry) prune() {
+func (e *entry) prune(ctx context.Context) {
 	select {
 	case e.lock <- struct{}{}:
-		e.settle()
+		e.settle(ctx)
 		e.release()
 	default:
 	}
 }
 
 // settle takes note of the verdicts that are there.
-func (e *entry) settle() {
+func (e *entry) settle(ctx context.Context) {
 	n := 0
 	for ; n < len(e.pending); n++ {
-		settled, err := verdictOf(e.pending[n])
+		settled, err := verdictOf(ctx, e.pending[n])
 		if !settled {
 			break
 		}
@@ -112,11 +112,11 @@ func (e *entry) settle() {
 	e.pending = e.pending[:rest]
 }
 
-// verdictOf returns the verdict of p if it is there.
-func verdictOf(p *eventstore.Proposal) (settled bool, err error) {
+// verdictOf returns the verdict of p if it is there. It does not wait, so the end of ctx is nothing to it.
+func verdictOf(ctx context.Context, p *eventstore.Proposal) (settled bool, err error) {
 	select {
 	case <-p.Done():
-		_, err = p.Wait(context.Background())
+		_, err = p.Wait(ctx)
 		return true, err
 	default:
 		return false, nil

@@ -91,7 +91,7 @@ func TestUnknownOutcomesAreLookedUp(t *testing.T) {
 					return log.Memory.Propose(ctx, c)
 				}
 				if carriedOut {
-					if _, err := log.Memory.Append(ctx, c); err != nil {
+					if _, err := log.Append(ctx, c); err != nil {
 						return nil, err
 					}
 				}
@@ -120,7 +120,7 @@ func TestAnOutcomeThatNobodyCanTellIsUnknown(t *testing.T) {
 	log := &hookedLog{Memory: eventstore.NewMemory()}
 	b := newBus(t, log)
 	log.propose = func(ctx context.Context, c eventstore.Commit) (*eventstore.Proposal, error) {
-		_, err := log.Memory.Append(ctx, c)
+		_, err := log.Append(ctx, c)
 		return nil, errors.Join(err, eventstore.ErrOutcomeUnknown)
 	}
 	away := errors.New("database is away")
@@ -236,28 +236,32 @@ func TestWhatIsInMemoryIsNotReadAgain(t *testing.T) {
 
 func TestSnapshots(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, inner testLog) {
-		b := newBus(t, inner, func(c *commands.Config) { c.SnapshotEvery = 50 })
-		runBus(t, b)
-		const stream = "stock-MUG@BER1"
-		for range 200 {
-			must(t, b, receive("MUG", 1))
-		}
-		eventually(t, func() bool {
-			s, ok, err := inner.LoadSnapshot(t.Context(), stream)
-			return err == nil && ok && s.Version >= 50
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inner := open(t)
+			b := newBus(t, inner, func(c *commands.Config) { c.SnapshotEvery = 50 })
+			runBus(t, b)
+			const stream = "stock-MUG@BER1"
+			for range 200 {
+				must(t, b, receive("MUG", 1))
+			}
+			eventually(t, func() bool {
+				s, ok, err := inner.LoadSnapshot(t.Context(), stream)
+				return err == nil && ok && s.Version >= 50
+			})
+			s, _, err := inner.LoadSnapshot(t.Context(), stream)
+			if err != nil || s.Version > 200 || s.Schema != stock.SnapshotSchema {
+				t.Fatalf("snapshot %+v, %v", s, err)
+			}
+			state, err := stock.DecodeSnapshot(s.Schema, s.Data)
+			if err != nil || state.OnHand != s.Version {
+				t.Errorf("snapshot at version %d has %d on hand, %v", s.Version, state.OnHand, err)
+			}
+			mustRefuse(t, newBus(t, inner), reserve(201, "MUG"), "insufficient-stock")
+			must(t, newBus(t, inner), reserve(200, "MUG"))
 		})
-		s, _, err := inner.LoadSnapshot(t.Context(), stream)
-		if err != nil || s.Version > 200 || s.Schema != stock.SnapshotSchema {
-			t.Fatalf("snapshot %+v, %v", s, err)
-		}
-		state, err := stock.DecodeSnapshot(s.Schema, s.Data)
-		if err != nil || state.OnHand != s.Version {
-			t.Errorf("snapshot at version %d has %d on hand, %v", s.Version, state.OnHand, err)
-		}
-		mustRefuse(t, newBus(t, inner), reserve(201, "MUG"), "insufficient-stock")
-		must(t, newBus(t, inner), reserve(200, "MUG"))
-	})
+	}
 }
 
 // snapshotsOf answers with one snapshot, or with an error.

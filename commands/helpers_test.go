@@ -3,8 +3,8 @@ package commands_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -34,15 +34,14 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 func newOrder() order.ID { return order.ID(newID().String()) }
 
 // logs are the implementations that most tests run against.
-func logs(t *testing.T, run func(t *testing.T, log testLog)) {
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		run(t, eventstore.NewMemory())
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		run(t, openLog(t, devtest.Database(t)))
-	})
+func logs() map[string]func(testing.TB) testLog {
+	return map[string]func(testing.TB) testLog{
+		"memory": func(testing.TB) testLog { return eventstore.NewMemory() },
+		"postgres": func(tb testing.TB) testLog {
+			tb.Helper()
+			return openLog(tb, devtest.Database(tb))
+		},
+	}
 }
 
 // testLog is a log that keeps snapshots, too.
@@ -134,7 +133,7 @@ func receive(sku string, quantity int64) commands.Command {
 func reserve(quantity int64, skus ...string) commands.Command {
 	r := commands.Reservation{OrderID: newOrder(), Attempt: 1, ExpiresAt: later, Now: now}
 	for i, sku := range skus {
-		r.Demands = append(r.Demands, commands.Demand{LineID: fmt.Sprint(i + 1), SKU: sku, Location: "BER1", Quantity: quantity})
+		r.Demands = append(r.Demands, commands.Demand{LineID: strconv.Itoa(i + 1), SKU: sku, Location: "BER1", Quantity: quantity})
 	}
 	return commands.Reserve(newID(), r)
 }
@@ -150,7 +149,13 @@ func must(tb testing.TB, b *commands.Bus, c commands.Command) commands.Result {
 }
 
 // mustRefuse executes a command that is to be refused.
-func mustRefuse(tb testing.TB, b *commands.Bus, c commands.Command, code string) *commands.Refused {
+func mustRefuse(tb testing.TB, b *commands.Bus, c commands.Command, code string) {
+	tb.Helper()
+	_ = refusalOf(tb, b, c, code)
+}
+
+// refusalOf is mustRefuse that returns the refusal.
+func refusalOf(tb testing.TB, b *commands.Bus, c commands.Command, code string) *commands.Refused {
 	tb.Helper()
 	r, err := b.Execute(tb.Context(), c)
 	refused, ok := errors.AsType[*commands.Refused](err)

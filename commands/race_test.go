@@ -35,80 +35,92 @@ func isRefused(err error, code string) bool {
 
 func TestOneUnitIsSoldOnce(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		must(t, b, receive("MUG", 1))
-		var sold, refused atomic.Int64
-		var wg sync.WaitGroup
-		for range 50 {
-			wg.Go(func() {
-				switch _, err := b.Execute(t.Context(), reserve(1, "MUG")); {
-				case err == nil:
-					sold.Add(1)
-				case isRefused(err, "insufficient-stock"):
-					refused.Add(1)
-				default:
-					t.Errorf("reserve: %v", err)
-				}
-			})
-		}
-		wg.Wait()
-		if i := item(t, log, "MUG"); sold.Load() != 1 || refused.Load() != 49 || i.Available() != 0 || i.Reserved != 1 {
-			t.Errorf("sold %d, refused %d, %d available; want 1, 49, 0", sold.Load(), refused.Load(), i.Available())
-		}
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			must(t, b, receive("MUG", 1))
+			var sold, refused atomic.Int64
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					switch _, err := b.Execute(t.Context(), reserve(1, "MUG")); {
+					case err == nil:
+						sold.Add(1)
+					case isRefused(err, "insufficient-stock"):
+						refused.Add(1)
+					default:
+						t.Errorf("reserve: %v", err)
+					}
+				})
+			}
+			wg.Wait()
+			if i := item(t, log, "MUG"); sold.Load() != 1 || refused.Load() != 49 || i.Available() != 0 || i.Reserved != 1 {
+				t.Errorf("sold %d, refused %d, %d available; want 1, 49, 0", sold.Load(), refused.Load(), i.Available())
+			}
+		})
+	}
 }
 
 func TestAllOrNothingOverSeveralItems(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		must(t, b, receive("X", 1))
-		mustRefuse(t, b, reserve(1, "X", "Y"), "insufficient-stock")
-		if i := item(t, log, "X"); i.Reserved != 0 {
-			t.Errorf("X has %d units reserved, want none", i.Reserved)
-		}
-		must(t, b, reserve(1, "X"))
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			must(t, b, receive("X", 1))
+			mustRefuse(t, b, reserve(1, "X", "Y"), "insufficient-stock")
+			if i := item(t, log, "X"); i.Reserved != 0 {
+				t.Errorf("X has %d units reserved, want none", i.Reserved)
+			}
+			must(t, b, reserve(1, "X"))
+		})
+	}
 }
 
 func TestOppositeOrdersDoNotWaitInACircle(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		const rounds = 1000
-		must(t, b, receive("X", rounds))
-		must(t, b, receive("Y", rounds))
-		var wg sync.WaitGroup
-		var accepted atomic.Int64
-		work := make(chan commands.Command)
-		for range 16 {
-			wg.Go(func() {
-				for c := range work {
-					_, err := b.Execute(t.Context(), c)
-					if err == nil {
-						accepted.Add(1)
-					} else if !isRefused(err, "insufficient-stock") {
-						t.Errorf("reserve: %v", err)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			const rounds = 1000
+			must(t, b, receive("X", rounds))
+			must(t, b, receive("Y", rounds))
+			var wg sync.WaitGroup
+			var accepted atomic.Int64
+			work := make(chan commands.Command)
+			for range 16 {
+				wg.Go(func() {
+					for c := range work {
+						_, err := b.Execute(t.Context(), c)
+						if err == nil {
+							accepted.Add(1)
+						} else if !isRefused(err, "insufficient-stock") {
+							t.Errorf("reserve: %v", err)
+						}
 					}
+				})
+			}
+			for i := range rounds {
+				c := reserve(1, "X", "Y")
+				if i%2 == 1 { // as another client would put it: the steps the other way round
+					c.Steps[0], c.Steps[1] = c.Steps[1], c.Steps[0]
 				}
-			})
-		}
-		for i := range rounds {
-			c := reserve(1, "X", "Y")
-			if i%2 == 1 { // as another client would put it: the steps the other way round
-				c.Steps[0], c.Steps[1] = c.Steps[1], c.Steps[0]
+				work <- c
 			}
-			work <- c
-		}
-		close(work)
-		wg.Wait()
-		for _, sku := range []string{"X", "Y"} {
-			if i := item(t, log, sku); i.Reserved != accepted.Load() || accepted.Load() != rounds {
-				t.Errorf("%s has %d reserved, %d commands were accepted; want %d", sku, i.Reserved, accepted.Load(), rounds)
+			close(work)
+			wg.Wait()
+			for _, sku := range []string{"X", "Y"} {
+				if i := item(t, log, sku); i.Reserved != accepted.Load() || accepted.Load() != rounds {
+					t.Errorf("%s has %d reserved, %d commands were accepted; want %d", sku, i.Reserved, accepted.Load(), rounds)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestTwoProcessesSellOneStock has two logs on one database, as two processes have, and quantities that differ: a
@@ -127,7 +139,7 @@ func TestTwoProcessesSellOneStock(t *testing.T) {
 	for i := range senders {
 		rng := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // repeatable
 		wg.Go(func() {
-			for n := 0; n < 60; n++ {
+			for range 60 {
 				units := rng.Int64N(5) + 1
 				c := reserve(units, "MUG")
 				switch r, err := stubborn(t.Context(), buses[i%2], c); {
@@ -273,164 +285,176 @@ func TestAFailedProposalTakesAlongWhatWasDecidedOnIt(t *testing.T) {
 // on the same stream.
 func TestAFailingNeighbourDoesNotTakeOthersAlong(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		holder := receive("MUG", 1000)
-		holder.Claims = []string{"shipment:1"}
-		must(t, b, holder)
-		var mu sync.Mutex
-		accepted := map[uuid.UUID]commands.Result{}
-		var wg sync.WaitGroup
-		for i := range 120 {
-			wg.Go(func() {
-				c := reserve(1, "MUG")
-				switch i % 3 {
-				case 0:
-					c.Claims = []string{"shipment:1"}
-				case 1:
-					c.ID = holder.ID // replayed
-				}
-				r, err := stubborn(t.Context(), b, c)
-				switch {
-				case i%3 == 0 && !isRefused(err, "claim-taken"):
-					t.Errorf("taken claim: %v", err)
-				case i%3 == 1 && err != nil && !errors.Is(err, commands.ErrInFlight):
-					t.Errorf("used id: %v", err)
-				case i%3 == 2 && err != nil:
-					t.Errorf("reserve: %v", err)
-				case i%3 == 2:
-					mu.Lock()
-					accepted[c.ID] = r
-					mu.Unlock()
-				}
-			})
-		}
-		wg.Wait()
-		if i := item(t, log, "MUG"); i.Reserved != 40 {
-			t.Errorf("%d reserved, want 40", i.Reserved)
-		}
-		checkAcknowledged(t, log, accepted, 1)
-	})
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			holder := receive("MUG", 1000)
+			holder.Claims = []string{"shipment:1"}
+			must(t, b, holder)
+			var mu sync.Mutex
+			accepted := map[uuid.UUID]commands.Result{}
+			var wg sync.WaitGroup
+			for i := range 120 {
+				wg.Go(func() {
+					c := reserve(1, "MUG")
+					switch i % 3 {
+					case 0:
+						c.Claims = []string{"shipment:1"}
+					case 1:
+						c.ID = holder.ID // replayed
+					}
+					r, err := stubborn(t.Context(), b, c)
+					switch {
+					case i%3 == 0 && !isRefused(err, "claim-taken"):
+						t.Errorf("taken claim: %v", err)
+					case i%3 == 1 && err != nil && !errors.Is(err, commands.ErrInFlight):
+						t.Errorf("used id: %v", err)
+					case i%3 == 2 && err != nil:
+						t.Errorf("reserve: %v", err)
+					case i%3 == 2:
+						mu.Lock()
+						accepted[c.ID] = r
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			if i := item(t, log, "MUG"); i.Reserved != 40 {
+				t.Errorf("%d reserved, want 40", i.Reserved)
+			}
+			checkAcknowledged(t, log, accepted, 1)
+		})
+	}
 }
 
 // TestContextsThatEndLoseNothing cancels commands at random moments: afterwards each has one outcome, and sending it again
 // finds it.
 func TestContextsThatEndLoseNothing(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log)
-		const total, skus = 10_000, 64
-		for s := range skus {
-			must(t, b, receive(fmt.Sprint("S", s), total))
-		}
-		var mu sync.Mutex
-		sent := make([]commands.Command, 0, total)
-		results := map[uuid.UUID]commands.Result{}
-		var wg sync.WaitGroup
-		var unknown atomic.Int64
-		for w := range 16 {
-			rng := rand.New(rand.NewPCG(uint64(w), 2)) //nolint:gosec // repeatable
-			wg.Go(func() {
-				for range total / 16 {
-					c := reserve(1, fmt.Sprint("S", rng.IntN(skus)))
-					ctx, cancel := context.WithCancel(t.Context())
-					done := make(chan struct{})
-					if rng.IntN(2) == 0 {
-						spins := rng.IntN(2000)
-						go func() {
-							defer close(done)
-							for i := 0; i < spins; i++ {
-								_ = ctx.Err()
-							}
-							cancel()
-						}()
-					} else {
-						close(done)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log)
+			const total, skus = 10_000, 64
+			for s := range skus {
+				must(t, b, receive(fmt.Sprint("S", s), total))
+			}
+			var mu sync.Mutex
+			sent := make([]commands.Command, 0, total)
+			results := map[uuid.UUID]commands.Result{}
+			var wg sync.WaitGroup
+			var unknown atomic.Int64
+			for w := range 16 {
+				rng := rand.New(rand.NewPCG(uint64(w), 2)) //nolint:gosec // repeatable
+				wg.Go(func() {
+					for range total / 16 {
+						c := reserve(1, fmt.Sprint("S", rng.IntN(skus)))
+						ctx, cancel := context.WithCancel(t.Context())
+						done := make(chan struct{})
+						if rng.IntN(2) == 0 {
+							spins := rng.IntN(2000)
+							go func() {
+								defer close(done)
+								for range spins {
+									_ = ctx.Err()
+								}
+								cancel()
+							}()
+						} else {
+							close(done)
+						}
+						r, err := b.Execute(ctx, c)
+						<-done
+						cancel()
+						mu.Lock()
+						sent = append(sent, c)
+						if err == nil {
+							results[c.ID] = r
+						}
+						mu.Unlock()
+						switch {
+						case errors.Is(err, eventstore.ErrOutcomeUnknown):
+							unknown.Add(1)
+						case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, commands.ErrContended):
+							t.Errorf("execute: %v", err)
+						}
 					}
-					r, err := b.Execute(ctx, c)
-					<-done
-					cancel()
-					mu.Lock()
-					sent = append(sent, c)
-					if err == nil {
+				})
+			}
+			wg.Wait()
+			fresh := newBus(t, log)
+			work := make(chan int)
+			for range 16 {
+				wg.Go(func() {
+					for i := range work {
+						c, bus := sent[i], b
+						if i%2 == 1 {
+							bus = fresh
+						}
+						r, err := stubborn(t.Context(), bus, c)
+						if err != nil {
+							t.Errorf("sent again: %v", err)
+							continue
+						}
+						mu.Lock()
+						if old, ok := results[c.ID]; ok && (!r.Replayed || r.Position != old.Position) {
+							t.Errorf("command %s was answered with position %d, then with %d", c.ID, old.Position, r.Position)
+						}
 						results[c.ID] = r
+						mu.Unlock()
 					}
-					mu.Unlock()
-					switch {
-					case errors.Is(err, eventstore.ErrOutcomeUnknown):
-						unknown.Add(1)
-					case err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, commands.ErrContended):
-						t.Errorf("execute: %v", err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		fresh := newBus(t, log)
-		work := make(chan int)
-		for range 16 {
-			wg.Go(func() {
-				for i := range work {
-					c, bus := sent[i], b
-					if i%2 == 1 {
-						bus = fresh
-					}
-					r, err := stubborn(t.Context(), bus, c)
-					if err != nil {
-						t.Errorf("sent again: %v", err)
-						continue
-					}
-					mu.Lock()
-					if old, ok := results[c.ID]; ok && (!r.Replayed || r.Position != old.Position) {
-						t.Errorf("command %s was answered with position %d, then with %d", c.ID, old.Position, r.Position)
-					}
-					results[c.ID] = r
-					mu.Unlock()
-				}
-			})
-		}
-		for i := range sent {
-			work <- i
-		}
-		close(work)
-		wg.Wait()
-		t.Logf("%d of %d commands ended unknown", unknown.Load(), len(sent))
-		var reserved int64
-		for s := range skus {
-			reserved += item(t, log, fmt.Sprint("S", s)).Reserved
-		}
-		if reserved != int64(len(sent)) {
-			t.Errorf("%d units reserved, %d commands sent", reserved, len(sent))
-		}
-		checkAcknowledged(t, log, results, skus)
-	})
+				})
+			}
+			for i := range sent {
+				work <- i
+			}
+			close(work)
+			wg.Wait()
+			t.Logf("%d of %d commands ended unknown", unknown.Load(), len(sent))
+			var reserved int64
+			for s := range skus {
+				reserved += item(t, log, fmt.Sprint("S", s)).Reserved
+			}
+			if reserved != int64(len(sent)) {
+				t.Errorf("%d units reserved, %d commands sent", reserved, len(sent))
+			}
+			checkAcknowledged(t, log, results, skus)
+		})
+	}
 }
 
 // TestEvictionUnderLoad runs on a cache that holds next to nothing.
 func TestEvictionUnderLoad(t *testing.T) {
 	t.Parallel()
-	logs(t, func(t *testing.T, log testLog) {
-		b := newBus(t, log, func(c *commands.Config) { c.CacheEntries, c.CacheBytes = 2, 1 })
-		const senders, rounds = 16, 40
-		ids := make([]order.ID, 8)
-		for i := range ids {
-			ids[i] = newOrder()
-			must(t, b, placeCommand(ids[i]))
-		}
-		var wg sync.WaitGroup
-		for s := range senders {
-			wg.Go(func() {
-				for n := range rounds {
-					note := order.AddNote{ID: ids[(s+n)%len(ids)], NoteID: fmt.Sprint(s, "-", n), Text: domain.NewPersonal("ring twice"), Now: now}
-					if _, err := stubborn(t.Context(), b, commands.OnOrder(newID(), note)); err != nil {
-						t.Errorf("note: %v", err)
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			b := newBus(t, log, func(c *commands.Config) { c.CacheEntries, c.CacheBytes = 2, 1 })
+			const senders, rounds = 16, 40
+			ids := make([]order.ID, 8)
+			for i := range ids {
+				ids[i] = newOrder()
+				must(t, b, placeCommand(ids[i]))
+			}
+			var wg sync.WaitGroup
+			for s := range senders {
+				wg.Go(func() {
+					for n := range rounds {
+						note := order.AddNote{ID: ids[(s+n)%len(ids)], NoteID: fmt.Sprint(s, "-", n), Text: domain.NewPersonal("ring twice"), Now: now}
+						if _, err := stubborn(t.Context(), b, commands.OnOrder(newID(), note)); err != nil {
+							t.Errorf("note: %v", err)
+						}
 					}
-				}
-			})
-		}
-		wg.Wait()
-		if got, want := head(t, log), int64(len(ids)+senders*rounds); got != want {
-			t.Errorf("log has %d events, want %d", got, want)
-		}
-	})
+				})
+			}
+			wg.Wait()
+			if got, want := head(t, log), int64(len(ids)+senders*rounds); got != want {
+				t.Errorf("log has %d events, want %d", got, want)
+			}
+		})
+	}
 }
