@@ -3,6 +3,19 @@
 // Every projection is independent: it has its own checkpoint, its own speed, its own failures, and can be rebuilt
 // alone. A batch of events and the checkpoint move in one transaction, so an event counts once however often it is
 // delivered. The package never writes to the log.
+//
+//   - [Runner] keeps one version of one projection up to date. It reads the log in pages when far behind, and follows
+//     a [Feed] near the head; whatever the feed does not deliver it reads from the log.
+//   - [Checkpoints] lets queries wait for a position (read your writes), in a process with runners or without.
+//   - [Admin] flips readers to a version that was built beside the live one, and back; drops and resets versions; lists,
+//     retries and skips what is parked.
+//   - [Verify] compares a read model with the fold of its log, while both go on.
+//   - [Table] is for those who write read models: many rows, one statement.
+//
+// The batches do not wait for the disk (synchronous_commit is off for them alone). A crash of Postgres may therefore
+// cost the last of them, rows and checkpoint together, and they are read from the log again. That a reader who was
+// shown a position is never shown less does not suffer: positions are told as the database has them, never as a
+// runner remembers them, and whoever asks for a position that the crash took waits until it is back.
 package projections
 
 import (
