@@ -240,7 +240,7 @@ func (r *Relay) judge(err error) (State, string, time.Duration) {
 	case errors.Is(err, errStandby):
 		return Standby, "", r.cfg.Renew
 	case errors.Is(err, errLogChanged):
-		return Looking, "log_changed", 0
+		return Looking, "log_changed", -1
 	case errors.Is(err, errDisconnected), errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected):
 		return Retrying, "connection", -1
 	case errors.Is(err, errAckTimeout):
