@@ -69,22 +69,43 @@ func table() projections.Table {
 // Apply implements [projections.Projection]: one read of the documents that the batch goes on from, and one write.
 func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
 	t := table()
-	states := make(map[string]*State, len(events))
-	var ids []string
-	var keys [][]any
+	b, err := load(ctx, tx, &t, events)
+	if err != nil {
+		return err
+	}
 	for i := range events {
-		e := &events[i]
-		id := owner(e)
-		if _, ok := states[id]; ok || id == "" {
-			continue
-		}
-		states[id] = &State{}
-		ids = append(ids, id)
-		if e.Type != order.TypePlaced {
-			keys = append(keys, []any{id})
+		if err := b.fold(&events[i]); err != nil {
+			return err
 		}
 	}
-	err := t.Load(ctx, tx, keys, func(row pgx.CollectableRow) error {
+	rows, err := b.rows()
+	if err != nil {
+		return err
+	}
+	return t.Upsert(ctx, tx, rows)
+}
+
+// batch is the orders of a batch, in the order in which it names them first.
+type batch struct {
+	ids    []string
+	states map[string]*State
+}
+
+// load reads the documents that are there already. Those of orders that are placed in this batch may be among them: stock
+// can be reserved for an order before it is placed.
+func load(ctx context.Context, tx pgx.Tx, t *projections.Table, events []projections.Event) (*batch, error) {
+	b := &batch{states: make(map[string]*State, len(events))}
+	var keys [][]any
+	for i := range events {
+		id := owner(&events[i])
+		if _, ok := b.states[id]; ok || id == "" {
+			continue
+		}
+		b.states[id] = &State{}
+		b.ids = append(b.ids, id)
+		keys = append(keys, []any{id})
+	}
+	return b, t.Load(ctx, tx, keys, func(row pgx.CollectableRow) error {
 		var position, version int64
 		var id string
 		var document []byte
@@ -95,35 +116,36 @@ func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.E
 		if err != nil {
 			return fmt.Errorf("order %s: %w", id, err)
 		}
-		*states[id] = s
+		b.states[id] = &s
 		return nil
 	})
-	if err != nil {
-		return err
+}
+
+// fold brings one event into the state of its order.
+func (b *batch) fold(e *projections.Event) error {
+	id := owner(e)
+	if id == "" {
+		return nil
 	}
-	for i := range events {
-		id := owner(&events[i])
-		if id == "" {
-			continue
-		}
-		s := states[id]
-		if s.Position == 0 && events[i].Type != order.TypePlaced && isOrder(&events[i]) {
-			return fmt.Errorf("event %d: %s of order %s, which was never placed", events[i].Position, events[i].Type, id)
-		}
-		if err := s.Evolve(&events[i]); err != nil {
-			return err
-		}
+	s := b.states[id]
+	if s.Version == 0 && e.Type != order.TypePlaced && isOrder(e) {
+		return fmt.Errorf("event %d: %s of order %s, which was never placed", e.Position, e.Type, id)
 	}
-	rows := make([][]any, 0, len(ids))
-	for _, id := range ids {
-		s := states[id]
+	return s.Evolve(e)
+}
+
+// rows returns the rows in the order of the table's columns.
+func (b *batch) rows() ([][]any, error) {
+	rows := make([][]any, len(b.ids))
+	for i, id := range b.ids {
+		s := b.states[id]
 		document, err := s.encode()
 		if err != nil {
-			return fmt.Errorf("order %s: %w", id, err)
+			return nil, fmt.Errorf("order %s: %w", id, err)
 		}
-		rows = append(rows, []any{s.Position, s.Version, id, document})
+		rows[i] = []any{s.Position, s.Version, id, document}
 	}
-	return t.Upsert(ctx, tx, rows)
+	return rows, nil
 }
 
 func isOrder(e *projections.Event) bool {

@@ -85,36 +85,7 @@ type row struct {
 // Apply implements [projections.Projection]: one read of the rows that the batch goes on from, and one write.
 func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.Event) error {
 	t := table()
-	byID := make(map[string]*row, len(events))
-	var list []*row
-	var keys [][]any
-	for i := range events {
-		id := owner(&events[i])
-		if _, ok := byID[id]; ok || id == "" {
-			continue
-		}
-		r := &row{id: id, seq: events[i].Position}
-		byID[id], list = r, append(list, r)
-		if events[i].Type != order.TypePlaced {
-			keys = append(keys, []any{id})
-		}
-	}
-	err := t.Load(ctx, tx, keys, func(s pgx.CollectableRow) error {
-		var id string
-		var b []byte
-		var seq, version, position int64
-		var skip any
-		if err := s.Scan(&seq, &version, &position, &skip, &skip, &skip, &skip, &id, &skip, &skip, &b); err != nil {
-			return err
-		}
-		state, err := decodeState(b)
-		if err != nil {
-			return fmt.Errorf("order %s: %w", id, err)
-		}
-		r := byID[id]
-		r.state, r.seq, r.version, r.position = state, seq, version, position
-		return nil
-	})
+	list, byID, err := load(ctx, tx, &t, events)
 	if err != nil {
 		return err
 	}
@@ -132,6 +103,38 @@ func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.E
 		}
 	}
 	return t.Upsert(ctx, tx, rows)
+}
+
+// load returns the orders of a batch, in the order in which it names them first, with the state that is stored. Also one
+// that is placed in this batch may have some: stock can be reserved for an order before it is placed.
+func load(ctx context.Context, tx pgx.Tx, t *projections.Table, events []projections.Event) (list []*row, byID map[string]*row, err error) {
+	byID = make(map[string]*row, len(events))
+	var keys [][]any
+	for i := range events {
+		id := owner(&events[i])
+		if _, ok := byID[id]; ok || id == "" {
+			continue
+		}
+		r := &row{id: id, seq: events[i].Position}
+		byID[id], list = r, append(list, r)
+		keys = append(keys, []any{id})
+	}
+	return list, byID, t.Load(ctx, tx, keys, func(s pgx.CollectableRow) error {
+		var id string
+		var b []byte
+		var seq, version, position int64
+		var skip any // what follows from the state
+		if err := s.Scan(&seq, &version, &position, &skip, &skip, &skip, &skip, &id, &skip, &skip, &b); err != nil {
+			return err
+		}
+		state, err := decodeState(b)
+		if err != nil {
+			return fmt.Errorf("order %s: %w", id, err)
+		}
+		r := byID[id]
+		r.state, r.seq, r.version, r.position = state, seq, version, position
+		return nil
+	})
 }
 
 // owner returns the order that an event belongs to, "" if it belongs to none.
