@@ -16,7 +16,8 @@ import (
 
 // Limits of one command.
 const (
-	MaxSteps     = 500 // domain commands
+	// MaxSteps is how many domain commands: an order of the most lines, each of an item of its own, and room for more.
+	MaxSteps     = order.MaxLines + 24
 	MaxClaims    = 16  // claims of the sender's own
 	MaxAttribute = 200 // bytes of actor, channel, correlation, causation, traceparent and key
 	maxType      = 64

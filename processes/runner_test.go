@@ -219,6 +219,22 @@ func TestOrdersAreConfirmedOrRejected(t *testing.T) {
 	}
 }
 
+// TestLargestOrder places an order with as many lines as the domain takes, each of a SKU of its own.
+func TestLargestOrder(t *testing.T) {
+	t.Parallel()
+	e := start(t)
+	var skus []string
+	receive := commands.Command{ID: uuid.New(), Type: stock.CommandReceive}
+	for i := range order.MaxLines {
+		skus = append(skus, fmt.Sprintf("SKU-%d", i))
+		c := stock.Receive{Key: stock.Key{SKU: skus[i], Location: "MAIN"}, MovementID: uuid.NewString(), Quantity: 1, Now: now()}
+		receive.Steps = append(receive.Steps, commands.Stock(c))
+	}
+	e.must(receive)
+	e.run(processes.Adapt(processes.Placement{}), nil)
+	e.reaches(e.place(nil, skus...), order.LifecycleConfirmed)
+}
+
 func TestCancelledUnitsAreReleased(t *testing.T) {
 	t.Parallel()
 	e := start(t)
