@@ -29,6 +29,9 @@ import (
 	"waybill/api/wire"
 )
 
+// flushTimeout bounds the wait for the server to know the subscriptions.
+const flushTimeout = 10 * time.Second
+
 // Name is that of the micro service, and of its queue group.
 const Name = "waybill"
 
@@ -121,7 +124,10 @@ func (s *Service) Run(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("add endpoint %s: %w", spec.Subject(), err), svc.Stop())
 		}
 	}
-	if err := s.cfg.Conn.FlushWithContext(ctx); err != nil && ctx.Err() == nil {
+	flush, cancel := context.WithTimeout(ctx, flushTimeout) // the client insists on a deadline
+	err = s.cfg.Conn.FlushWithContext(flush)
+	cancel()
+	if err != nil && ctx.Err() == nil {
 		return errors.Join(fmt.Errorf("start nats service: %w", err), svc.Stop())
 	}
 	s.cfg.Logger.InfoContext(ctx, "serving commands over NATS", slog.Int("endpoints", len(s.cfg.Dispatcher.Table().Specs)))

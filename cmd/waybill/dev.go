@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"waybill/api/auth"
@@ -118,7 +119,8 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 		return err
 	}
 	defer forget()
-	return serve(ctx, cfg, logger, broker.Connect, func(ctx context.Context, e *engine.Engine) {
+	connect := func(_ engine.Part, options ...nats.Option) (*nats.Conn, error) { return broker.Connect(options...) }
+	return serve(ctx, cfg, logger, connect, func(ctx context.Context, e *engine.Engine) {
 		greet(ctx, a, greeting{cfg: cfg, dev: o, info: info, postgres: bin, engine: e})
 	})
 }

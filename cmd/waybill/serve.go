@@ -43,7 +43,7 @@ The database must have the schema of this version: run waybill migrate first.`,
 				return err
 			}
 			logger := telemetry.NewLogger(a.err, cfg.Log.Level, telemetry.Format(cfg.Log.Format))
-			return serve(cmd.Context(), cfg, logger, connector(cfg), nil)
+			return serve(cmd.Context(), cfg, logger, newConnector(a, cfg), nil)
 		},
 	}
 	config.Flags(c.Flags())
@@ -63,18 +63,8 @@ func checkServe(cfg *config.Config) error {
 	return nil
 }
 
-// connector makes connections to the NATS of a configuration.
-func connector(cfg config.Config) func(...nats.Option) (*nats.Conn, error) {
-	return func(options ...nats.Option) (*nats.Conn, error) {
-		if cfg.NATS.Creds != "" {
-			options = append(options, nats.UserCredentials(cfg.NATS.Creds))
-		}
-		return nats.Connect(cfg.NATS.URL.Reveal(), options...)
-	}
-}
-
 // serve runs an engine and the admin listener until ctx ends. beside, if it is not nil, runs beside the engine.
-func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, connect func(...nats.Option) (*nats.Conn, error), beside func(context.Context, *engine.Engine)) error {
+func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, connect connector, beside func(context.Context, *engine.Engine)) error {
 	build := telemetry.ReadBuild()
 	registry := telemetry.NewRegistry(build)
 	admin, err := listen(ctx, cfg.Admin.Addr, "admin-addr")

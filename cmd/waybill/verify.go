@@ -81,8 +81,8 @@ func runVerify(ctx context.Context, a *app, cfg config.Config) ([]verify.Result,
 	defer log.Close()
 	var conn *nats.Conn
 	if cfg.NATS.URL != "" {
-		if conn, err = connector(cfg)(nats.Name("waybill-verify")); err != nil {
-			return nil, fmt.Errorf("connect to NATS: %w", err)
+		if conn, err = newConnector(a, cfg)(engine.Consumer, nats.Name("waybill-verify")); err != nil {
+			return nil, err
 		}
 		defer conn.Close()
 	}

@@ -246,7 +246,7 @@ func lookup(vars map[string]any, name string, secret bool) (value, origin string
 
 // ofNATSServer tells the passwords that nats.conf takes from its server's environment, which may be ours too.
 func ofNATSServer(name string) bool {
-	return strings.HasPrefix(name, envPrefix+"NATS_") && strings.HasSuffix(name, "_PASSWORD")
+	return strings.HasPrefix(name, envPrefix+"NATS_") && strings.HasSuffix(strings.TrimSuffix(name, "_FILE"), "_PASSWORD")
 }
 
 // libpqVariable answers which PG* variable points at a database. A mere PGUSER or PGPASSWORD does not.

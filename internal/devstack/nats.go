@@ -17,7 +17,7 @@ import (
 const (
 	natsReady         = 5 * time.Second
 	natsSync          = time.Second // see architecture.md section 4: Postgres is the record, JetStream is re-seeded
-	natsMaxPayload    = 256 << 10
+	natsMaxPayload    = 2 << 20     // an event of 1 MiB, its metadata as base64, and the other headers
 	natsMaxMemory     = 256 << 20
 	natsMaxStore      = 10 << 30
 	natsWriteDeadline = 10 * time.Second
@@ -35,7 +35,7 @@ type NATSConfig struct {
 	// acknowledgement, which costs about 15 times the throughput.
 	SyncInterval time.Duration
 	SyncAlways   bool
-	// MaxPayload of a message in bytes; default 256 KiB.
+	// MaxPayload of a message in bytes; default 2 MiB: the largest event of the log with its headers.
 	MaxPayload int32
 	// Name of the server; default "waybill-dev".
 	Name string

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
@@ -11,6 +13,8 @@ import (
 	"waybill/api"
 	"waybill/api/auth"
 	"waybill/api/dispatch"
+	"waybill/api/intake"
+	"waybill/api/service"
 	"waybill/api/tail"
 	"waybill/api/wire"
 	"waybill/eventstore"
@@ -123,7 +127,49 @@ func relayReady(s relay.Status) error {
 	return fmt.Errorf("relay is %s", s.State)
 }
 
-// openMessaging makes the NATS service and the durable intake.
-func (e *Engine) openMessaging(context.Context, *dispatch.Dispatcher, auth.Authenticator) error {
+// openMessaging makes the NATS service, which belongs to the role api, and the durable intake.
+func (e *Engine) openMessaging(ctx context.Context, dispatcher *dispatch.Dispatcher, keys auth.Authenticator) error {
+	if e.has(config.RoleAPI) {
+		conn, err := e.connect(Service, nats.Name("waybill-service"))
+		if err != nil {
+			return err
+		}
+		s, err := service.New(service.Config{
+			Conn: conn, Dispatcher: dispatcher, Auth: keys, Logger: e.Logger, Registerer: e.Registry,
+			Version: semver(e.Version), MaxBody: int(e.Config.Limits.BodyBytes),
+		})
+		if err != nil {
+			return err
+		}
+		e.edges = append(e.edges, part{"NATS service", s.Run})
+	}
+	if !e.has(config.RoleIntake) {
+		return nil
+	}
+	conn, err := e.connect(Intake, nats.Name("waybill-intake"))
+	if err != nil {
+		return err
+	}
+	pool, err := e.pool(ctx, eventstore.RoleAppend, 2)
+	if err != nil {
+		return err
+	}
+	i, err := intake.New(intake.Config{
+		Conn: conn, Dispatcher: dispatcher, Auth: keys, Poison: intake.NewPostgres(pool), Logger: e.Logger, Registerer: e.Registry,
+		MaxBody: int(e.Config.Limits.BodyBytes),
+	})
+	if err != nil {
+		return err
+	}
+	e.edges = append(e.edges, part{"intake", i.Run})
 	return nil
+}
+
+// semver is the version as the micro service protocol wants it; a build without one is 0.0.0.
+func semver(version string) string {
+	version = strings.TrimPrefix(version, "v")
+	if !regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`).MatchString(version) {
+		return "0.0.0"
+	}
+	return version
 }

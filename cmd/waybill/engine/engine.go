@@ -7,7 +7,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -18,6 +17,7 @@ import (
 
 	"waybill/api"
 	"waybill/api/auth"
+	"waybill/api/intake"
 	"waybill/commands"
 	"waybill/eventstore"
 	"waybill/eventstore/relay"
@@ -37,7 +37,11 @@ func Migrations() ([]eventstore.MigrationSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []eventstore.MigrationSet{projections.Migrations(), processes.Migrations(), {Name: "api", FS: keys}}, nil
+	poison, err := intake.Migrations()
+	if err != nil {
+		return nil, err
+	}
+	return []eventstore.MigrationSet{projections.Migrations(), processes.Migrations(), {Name: "api", FS: keys}, {Name: "intake", FS: poison}}, nil
 }
 
 // Projections are all read models.
@@ -50,12 +54,28 @@ func Projections() []projections.Projection {
 // Options say what a process runs on. All are required.
 type Options struct {
 	Config config.Config
-	// Connect makes a NATS connection; every part that speaks NATS gets one of its own.
-	Connect  func(options ...nats.Option) (*nats.Conn, error)
+	// Connect makes the NATS connection of a part; every part that speaks NATS has one of its own, and may have a user
+	// of its own.
+	Connect  func(part Part, options ...nats.Option) (*nats.Conn, error)
 	Logger   *slog.Logger
 	Registry *prometheus.Registry
 	Version  string // of the program
 }
+
+// Part is a part of the engine as NATS knows it: the name of its user in nats.conf, where those have users.
+type Part string
+
+// The parts that connect to NATS.
+const (
+	Relay    Part = "relay"
+	Service  Part = "service"  // answers requests
+	Intake   Part = "intake"   // takes commands from the work queue
+	Consumer Part = "consumer" // projections and processes
+	Admin    Part = "admin"    // people, for repair; the engine itself never
+)
+
+// Parts are all of them.
+func Parts() []Part { return []Part{Relay, Service, Intake, Consumer, Admin} }
 
 // Engine is a process with its roles, ready to run.
 type Engine struct {
@@ -126,7 +146,7 @@ func (e *Engine) openRelay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := e.connect(relay.ConnOptions()...)
+	conn, err := e.connect(Relay, relay.ConnOptions()...)
 	if err != nil {
 		return err
 	}
@@ -140,7 +160,14 @@ func (e *Engine) openRelay(ctx context.Context) error {
 
 // announceToRelays is for a process without a relay: those of other processes hear of its commits.
 func (e *Engine) announceToRelays() error {
-	conn, err := e.connect(nats.Name("waybill-wake"))
+	part := Consumer
+	switch {
+	case e.has(config.RoleAPI):
+		part = Service
+	case e.has(config.RoleIntake):
+		part = Intake
+	}
+	conn, err := e.connect(part, nats.Name("waybill-wake"))
 	if err != nil {
 		return err
 	}
@@ -157,7 +184,7 @@ func (e *Engine) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := e.connect(nats.Name("waybill-projections"))
+	conn, err := e.connect(Consumer, nats.Name("waybill-projections"))
 	if err != nil {
 		return err
 	}
@@ -181,7 +208,7 @@ func (e *Engine) openProcesses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := e.connect(nats.Name("waybill-processes"))
+	conn, err := e.connect(Consumer, nats.Name("waybill-processes"))
 	if err != nil {
 		return err
 	}
@@ -206,13 +233,22 @@ func (e *Engine) pool(ctx context.Context, role eventstore.Role, conns int32) (*
 }
 
 // connect makes a connection that reconnects for ever.
-func (e *Engine) connect(options ...nats.Option) (*nats.Conn, error) {
-	conn, err := e.Connect(append([]nats.Option{nats.MaxReconnects(-1)}, options...)...)
+func (e *Engine) connect(part Part, options ...nats.Option) (*nats.Conn, error) {
+	conn, err := e.Connect(part, append([]nats.Option{nats.MaxReconnects(-1), nats.ErrorHandler(e.natsError)}, options...)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS: %w", err)
+		return nil, err
 	}
 	e.conns = append(e.conns, conn)
 	return conn, nil
+}
+
+// natsError says what the server objects to between two calls: a subject that the user may not use, a slow consumer.
+func (e *Engine) natsError(conn *nats.Conn, sub *nats.Subscription, err error) {
+	subject := ""
+	if sub != nil {
+		subject = sub.Subject
+	}
+	e.Logger.LogAttrs(context.Background(), slog.LevelWarn, "NATS objects", slog.String("connection", conn.Opts.Name), slog.String("subject", subject), slog.Any("error", err))
 }
 
 // Run runs all roles until ctx ends or one of them cannot go on. Then everything stops in the order in which data
