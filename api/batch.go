@@ -142,11 +142,22 @@ func (b *batch) forget() {
 func (b *batch) write(w http.ResponseWriter, rc *http.ResponseController) {
 	out := bufio.NewWriterSize(w, 16<<10)
 	broken := false
-	for j := range b.jobs {
+	for {
+		var j *job
+		var more bool
+		select {
+		case j, more = <-b.jobs:
+		default:
+			broken = broken || b.flush(out, rc) != nil // nobody waits for verdicts that are there
+			j, more = <-b.jobs
+		}
+		if !more {
+			break
+		}
 		select {
 		case <-j.done:
 		default:
-			broken = broken || b.flush(out, rc) != nil // nobody waits for lines that are ready
+			broken = broken || b.flush(out, rc) != nil
 			<-j.done
 		}
 		if broken {

@@ -57,6 +57,7 @@ type Stack struct {
 	KeyStore   *auth.PostgresStore // of the owner of the schema: may add and revoke
 	Append     *pgxpool.Pool       // with the role waybill_append
 	Server     *api.Server
+	Config     api.Config // of the server
 	Registry   *prometheus.Registry
 	URL        string // of the HTTP server
 	Key        string // an API key with all scopes
@@ -105,6 +106,7 @@ func New(tb testing.TB, options ...Option) *Stack {
 	} else {
 		s.project()
 	}
+	s.Config = cfg
 	s.Server, err = api.NewServer(cfg)
 	s.must(err)
 	address, err := s.Server.Listen(tb.Context())
