@@ -7,6 +7,7 @@ package historytest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -293,7 +294,7 @@ func (l *Log) Reserve(id string) {
 
 // mayRefuse lets refusals pass: they are part of life, and add nothing.
 func (l *Log) mayRefuse(err error) {
-	if _, ok := err.(domain.Refusal); err != nil && !ok { //nolint:errorlint // deciders return refusals unwrapped
+	if _, ok := errors.AsType[domain.Refusal](err); err != nil && !ok {
 		panic(fmt.Sprintf("a random command is at fault: %v", err))
 	}
 }

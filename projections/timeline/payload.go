@@ -60,31 +60,32 @@ func appendJSON(b []byte, v reflect.Value, personal bool) ([]byte, error) {
 	case json.Marshaler:
 		return appendValue(b, x)
 	}
-	switch v.Kind() {
-	case reflect.Struct:
+	kind := v.Kind()
+	switch {
+	case kind == reflect.Struct:
 		return appendStruct(b, v, personal)
-	case reflect.Pointer:
-		if v.IsNil() {
-			return append(b, "null"...), nil
-		}
+	case kind == reflect.Slice:
+		return appendList(b, v, personal)
+	case kind == reflect.Pointer && !v.IsNil():
 		return appendJSON(b, v.Elem(), personal)
-	case reflect.Slice:
-		b = append(b, '[')
-		for i := range v.Len() {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			var err error
-			if b, err = appendJSON(b, v.Index(i), personal); err != nil {
-				return nil, err
-			}
-		}
-		return append(b, ']'), nil
-	}
-	if v.Kind() == reflect.Map && v.IsNil() {
+	case kind == reflect.Map && v.IsNil():
 		return append(b, "{}"...), nil
 	}
 	return appendValue(b, v.Interface())
+}
+
+func appendList(b []byte, v reflect.Value, personal bool) ([]byte, error) {
+	b = append(b, '[')
+	for i := range v.Len() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = appendJSON(b, v.Index(i), personal); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, ']'), nil
 }
 
 func appendStruct(b []byte, v reflect.Value, personal bool) ([]byte, error) {
