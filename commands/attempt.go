@@ -142,7 +142,7 @@ func (b *Bus) bringCurrent(ctx context.Context, p *plan) (wait func(context.Cont
 			continue
 		}
 		if len(p.parts) > 1 {
-			return func(ctx context.Context) error { return b.loadAlone(ctx, e) }, nil
+			return func(ctx context.Context) error { return b.loadEach(ctx, p) }, nil
 		}
 		if err := b.load(ctx, e); err != nil {
 			return nil, err
@@ -175,15 +175,26 @@ func settled(pr *eventstore.Proposal) func(context.Context) error {
 	}
 }
 
-// loadAlone loads e while no other stream is locked.
-func (b *Bus) loadAlone(ctx context.Context, e *entry) error {
+// loadEach loads what has to be loaded of p, one after the other, while no stream is locked.
+func (b *Bus) loadEach(ctx context.Context, p *plan) error {
+	for _, i := range p.locks {
+		if err := b.loadAlone(ctx, p, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadAlone loads the stream of part i while no other stream is locked.
+func (b *Bus) loadAlone(ctx context.Context, p *plan, i int) error {
+	e := p.parts[i].entry
 	if err := e.acquire(ctx); err != nil {
 		return err
 	}
 	defer e.release()
 	e.settle(ctx)
-	if len(e.pending) > 0 || !e.stale() {
-		return nil // somebody else did
+	if len(e.pending) > 0 || !e.stale() || b.takenAsNew(p, i) {
+		return nil // there is nothing to load, or somebody else did
 	}
 	return b.load(ctx, e)
 }
