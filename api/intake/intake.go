@@ -8,7 +8,9 @@
 // the queue goes on. A refusal by the domain is no poison but an outcome.
 //
 // Commands about one order or stock item are carried out in the order of the queue, by one instance at a time; commands
-// about different ones side by side. Several instances share the queue, and then that order holds only within each.
+// about different ones side by side. That holds through retries and orderly restarts. Several instances share the queue,
+// and then it holds only within each; after a crash, what was taken comes again after AckWait, behind what was not. Who
+// depends on more says so by Expected-Version.
 //
 // GET /v1/commands/{key} tells the outcome. Whoever wants it as a message names a subject in the header
 // Waybill-Reply-To: an inbox, or one that begins with waybill.outcome. Nothing else is ever published to, least of all a
@@ -28,6 +30,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,50 +140,93 @@ func (i *Intake) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	lanes := make([]chan jetstream.Msg, i.cfg.Lanes)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for n := range lanes {
-		lanes[n] = make(chan jetstream.Msg, 2)
-		wg.Go(func() {
-			for m := range lanes[n] {
-				i.handle(ctx, m)
-			}
-		})
-	}
-	defer func() {
-		for _, l := range lanes {
-			close(l)
-		}
-	}()
 	messages, err := c.Messages(jetstream.PullMaxMessages(2 * i.cfg.Lanes))
 	if err != nil {
 		return fmt.Errorf("read the work queue: %w", err)
 	}
-	defer context.AfterFunc(ctx, messages.Stop)()
+	defer context.AfterFunc(ctx, messages.Drain)()
 	defer messages.Stop()
 	i.cfg.Logger.InfoContext(ctx, "carrying out commands of the durable intake", slog.String("stream", StreamName))
+	var left leftover
+	lanes := make([]chan jetstream.Msg, i.cfg.Lanes)
+	var wg sync.WaitGroup
+	for n := range lanes {
+		lanes[n] = make(chan jetstream.Msg, 2)
+		wg.Go(func() {
+			for m := range lanes[n] {
+				if !i.handle(ctx, m) {
+					left.add(m)
+				}
+			}
+		})
+	}
+	i.distribute(ctx, messages, lanes, &left)
+	for _, l := range lanes {
+		close(l)
+	}
+	wg.Wait()
+	return left.giveBack(i.cfg.Conn)
+}
+
+// distribute hands the messages to their lanes, until the iterator is drained.
+func (i *Intake) distribute(ctx context.Context, messages jetstream.MessagesContext, lanes []chan jetstream.Msg, left *leftover) {
 	for {
 		m, err := messages.Next()
 		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			return nil
-		case err != nil && ctx.Err() == nil:
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed), err != nil && ctx.Err() != nil:
+			return
+		case err != nil:
 			i.cfg.Logger.WarnContext(ctx, "work queue does not answer", slog.Any("error", err))
-			if !pause(ctx, i.cfg.MinPause) {
-				return nil
+			if !pause(ctx, i.cfg.MaxPause) {
+				return
 			}
 			continue
-		case err != nil:
-			return nil
+		case ctx.Err() != nil:
+			left.add(m)
+			continue
 		}
 		select {
 		case lanes[i.lane(m)] <- m:
 		case <-ctx.Done():
-			_ = m.Nak() // else it comes again after AckWait
-			return nil
+			left.add(m)
 		}
 	}
+}
+
+// leftover are messages that were taken and not carried out when the intake ended. They go back in their order, so that
+// the next instance finds them in it.
+type leftover struct {
+	mu       sync.Mutex
+	messages []jetstream.Msg
+}
+
+func (l *leftover) add(m jetstream.Msg) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages = append(l.messages, m)
+}
+
+func (l *leftover) giveBack(conn *nats.Conn) error {
+	place := func(m jetstream.Msg) uint64 {
+		md, err := m.Metadata()
+		if err != nil {
+			return 0
+		}
+		return md.Sequence.Stream
+	}
+	slices.SortFunc(l.messages, func(a, b jetstream.Msg) int { return cmp.Compare(place(a), place(b)) })
+	for _, m := range l.messages {
+		if err := m.Nak(); err != nil {
+			return fmt.Errorf("give messages back to the work queue (they come again after AckWait): %w", err)
+		}
+	}
+	if len(l.messages) == 0 {
+		return nil
+	}
+	if err := conn.FlushTimeout(finishTimeout); err != nil {
+		return fmt.Errorf("give messages back to the work queue (they come again after AckWait): %w", err)
+	}
+	return nil
 }
 
 func (i *Intake) setUp(ctx context.Context) (jetstream.Consumer, error) {
@@ -214,26 +260,25 @@ func (i *Intake) lane(m jetstream.Msg) int {
 	return int(h.Sum32() % uint32(i.cfg.Lanes))
 }
 
-// handle carries out one message, again and again while it fails for the moment.
-func (i *Intake) handle(ctx context.Context, m jetstream.Msg) {
+// handle carries out one message, again and again while it fails for the moment. It is false if ctx ended first.
+func (i *Intake) handle(ctx context.Context, m jetstream.Msg) bool {
 	md, err := m.Metadata()
 	if err != nil {
 		i.cfg.Logger.ErrorContext(ctx, "message is not of the work queue", slog.String("subject", m.Subject()), slog.Any("error", err))
-		return
+		return true
 	}
 	work := context.WithoutCancel(ctx) // what was begun is finished
 	for attempt := 0; ; attempt++ {
 		if ctx.Err() != nil {
-			_ = m.Nak() // else it comes again after AckWait
-			return
+			return false
 		}
 		reply, principal := i.attempt(work, m, md)
 		if !transient(&reply) {
-			if err := i.finish(work, m, md, &reply, principal); err == nil {
-				return
-			} else {
-				i.cfg.Logger.WarnContext(ctx, "outcome of intake not confirmed", slog.Uint64("sequence", md.Sequence.Stream), slog.Any("error", err))
+			err := i.finish(work, m, md, &reply, principal)
+			if err == nil {
+				return true
 			}
+			i.cfg.Logger.WarnContext(ctx, "outcome of intake not confirmed", slog.Uint64("sequence", md.Sequence.Stream), slog.Any("error", err))
 		} else if attempt == 0 {
 			i.cfg.Logger.WarnContext(ctx, "command of intake has to wait", slog.Uint64("sequence", md.Sequence.Stream), slog.String("code", reply.Problem.Code))
 		}
@@ -242,8 +287,7 @@ func (i *Intake) handle(ctx context.Context, m jetstream.Msg) {
 			i.cfg.Logger.DebugContext(ctx, "time of message not extended", slog.Any("error", err))
 		}
 		if !pause(ctx, min(i.cfg.MinPause<<min(attempt, 16), i.cfg.MaxPause, i.cfg.AckWait/3)) {
-			_ = m.Nak() // else it comes again after AckWait
-			return
+			return false
 		}
 	}
 }
