@@ -53,11 +53,7 @@ func (b *Bus) decideAndPropose(ctx context.Context, p *plan) (*decision, error) 
 	if err != nil {
 		return nil, err
 	}
-	if len(d.after) > 0 && b.chainer != nil {
-		d.proposal, err = b.chainer.ProposeAfter(ctx, d.commit, d.after)
-	} else {
-		d.proposal, err = b.log.Propose(ctx, d.commit)
-	}
+	d.proposal, err = b.log.Propose(ctx, d.commit, d.after...)
 	if errors.Is(err, eventstore.ErrInvalid) { // such as more bytes than fit one commit
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -135,7 +131,7 @@ func (b *Bus) bringCurrent(ctx context.Context, p *plan) (wait func(context.Cont
 	for _, i := range p.locks {
 		e := p.parts[i].entry
 		e.settle(ctx)
-		if len(e.pending) > 0 && (b.chainer == nil || e.stale()) {
+		if len(e.pending) > 0 && e.stale() {
 			return settled(e.last()), nil
 		}
 		if !e.stale() || b.takenAsNew(p, i) {

@@ -17,7 +17,7 @@ import (
 
 // Config is what a bus works with. Log is required; the zero value of any other field is its default.
 type Config struct {
-	// Log takes the commits. If it is a [Chainer] too, commands on one stream need not wait for one another's commits.
+	// Log takes the commits.
 	Log eventstore.Log
 	// Snapshots shortens the loading of long streams; nil: every load replays all events.
 	Snapshots eventstore.Snapshots
@@ -74,7 +74,6 @@ func (c Config) validate() error {
 type Bus struct {
 	cfg     Config
 	log     eventstore.Log
-	chainer Chainer // nil if the log is none
 	kinds   kinds
 	cache   *cache
 	flights flights
@@ -89,7 +88,6 @@ func New(cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	b := &Bus{cfg: cfg, log: cfg.Log, kinds: newKinds()}
-	b.chainer, _ = cfg.Log.(Chainer)
 	var err error
 	if b.metrics, err = newMetrics(cfg.Registerer); err != nil {
 		return nil, err

@@ -9,24 +9,10 @@ import (
 	"waybill/eventstore"
 )
 
-// Chainer is a log on which a proposal can hang on earlier ones.
-//
-// The bus decides a command on the state that the commands before it leave, while their commits are still under way.
-// A version number alone does not tie the two together: if the earlier proposal fails because a writer elsewhere took
-// its version, the later one finds exactly the version that it expects, with other events behind it, and a decision
-// would stand that was made on a state that never was. On a log that is no Chainer the bus therefore proposes for a stream
-// only when all earlier proposals for it are settled: as safe, but one commit a stream at a time.
-type Chainer interface {
-	// ProposeAfter is Propose for a commit that takes place only if each of after did: else, and also if the
-	// outcome of one of them is unknown, the proposal fails with an error that matches [eventstore.ErrConflict].
-	// All of after were proposed to this log before.
-	ProposeAfter(ctx context.Context, c eventstore.Commit, after []*eventstore.Proposal) (*eventstore.Proposal, error)
-}
-
 // entry is the cached state of one stream.
 //
-// The state is speculative: it is what the stream will hold once everything in pending has committed. If one of those
-// fails, all behind it fail as well, and the state is read anew.
+// The state is speculative: it is what the stream will hold once everything in pending has committed. What is decided on
+// it is proposed after pending, so if one of those fails, all behind it fail as well, and the state is read anew.
 type entry struct {
 	stream string
 

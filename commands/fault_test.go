@@ -27,11 +27,11 @@ type hookedLog struct {
 	reads   atomic.Int64 // events
 }
 
-func (l *hookedLog) Propose(ctx context.Context, c eventstore.Commit) (*eventstore.Proposal, error) {
+func (l *hookedLog) Propose(ctx context.Context, c eventstore.Commit, after ...*eventstore.Proposal) (*eventstore.Proposal, error) {
 	if l.propose != nil {
 		return l.propose(ctx, c)
 	}
-	return l.Memory.Propose(ctx, c)
+	return l.Memory.Propose(ctx, c, after...)
 }
 
 func (l *hookedLog) Outcome(ctx context.Context, id uuid.UUID) (eventstore.Outcome, bool, error) {

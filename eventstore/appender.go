@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ func (s *Postgres) Append(ctx context.Context, c Commit) (Receipt, error) {
 // Propose implements [Appender]. What c refers to must not be changed before the verdict is there. [Postgres.Run]
 // carries proposals out: those made before it runs wait for it, and after it has been told to end they get
 // [ErrClosed].
-func (s *Postgres) Propose(ctx context.Context, c Commit) (*Proposal, error) {
+func (s *Postgres) Propose(ctx context.Context, c Commit, after ...*Proposal) (*Proposal, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -34,6 +35,7 @@ func (s *Postgres) Propose(ctx context.Context, c Commit) (*Proposal, error) {
 		return nil, fmt.Errorf("propose command %s: %w", c.CommandID, err)
 	}
 	p := newProposal(c)
+	p.after = after
 	if err := s.queue.put(ctx, p); err != nil {
 		return nil, fmt.Errorf("propose command %s: %w", c.CommandID, err)
 	}
@@ -93,7 +95,9 @@ func (s *Postgres) Run(ctx context.Context) error {
 // carryOut settles every proposal of b. It returns an error only if no later batch can do better.
 // unknown says that an earlier attempt may have been committed.
 func (s *Postgres) carryOut(ctx context.Context, b *batch, unknown bool) error {
-	t := &try{store: s, batch: b, limit: time.NewTimer(s.cfg.RetryFor), slow: unknown, unknown: unknown}
+	// What was encoded while the batch before was under way does not know yet which of that have failed.
+	slow := unknown || slices.ContainsFunc(b.items, func(it item) bool { return it.p.overtaken() })
+	t := &try{store: s, batch: b, limit: time.NewTimer(s.cfg.RetryFor), slow: slow, unknown: unknown}
 	defer t.limit.Stop()
 	for {
 		c, err := t.attempt(ctx)

@@ -25,6 +25,7 @@ type batch struct {
 	versions map[string]int64  // as the batch leaves them
 	commands map[uuid.UUID]int // items that the batch takes, by command
 	claims   map[string]int    // items that the batch takes, by claim
+	refused  map[*Proposal]struct{}
 
 	present, absent struct{ stream, version column } // checks: these stream versions exist, these do not
 
@@ -74,7 +75,7 @@ type storedOutcome struct {
 }
 
 func newBatch() *batch {
-	b := &batch{versions: map[string]int64{}, commands: map[uuid.UUID]int{}, claims: map[string]int{}}
+	b := &batch{versions: map[string]int64{}, commands: map[uuid.UUID]int{}, claims: map[string]int{}, refused: map[*Proposal]struct{}{}}
 	b.reset()
 	return b
 }
@@ -90,6 +91,7 @@ func (b *batch) reset() {
 	clear(b.versions)
 	clear(b.commands)
 	clear(b.claims)
+	clear(b.refused)
 	for _, c := range []*column{&b.present.stream, &b.absent.stream, &b.event.stream, &b.event.kind, &b.verdict.code, &b.verdict.key, &b.verdict.kind, &b.claim.key} {
 		c.reset(oidText)
 	}
@@ -115,6 +117,8 @@ func (b *batch) add(p *Proposal, firstID uuid.UUID) {
 	b.bytes += p.Commit.bytes()
 	if b.decide(&it); it.fate == taken {
 		b.take(&it, len(b.items))
+	} else if it.fate != wasCommitted {
+		b.refused[p] = struct{}{}
 	}
 	b.items = append(b.items, it)
 }
@@ -134,6 +138,12 @@ func (b *batch) decide(it *item) {
 				return
 			}
 			it.fate, it.err = lost, &DuplicateCommandError{Outcome: o.Outcome}
+			return
+		}
+	}
+	for _, before := range it.p.after {
+		if _, refused := b.refused[before]; refused || before.failed() {
+			it.fate, it.err = lost, it.p.dropped()
 			return
 		}
 	}

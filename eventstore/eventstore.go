@@ -112,7 +112,12 @@ type Appender interface {
 	//
 	// Proposals are decided in the order in which Propose was called, so one may expect the version that the one
 	// before it leaves behind. What was queued is carried out whatever becomes of ctx.
-	Propose(ctx context.Context, c Commit) (*Proposal, error)
+	//
+	// A commit that was decided on what earlier proposals will leave names them in after: it takes place only if each
+	// of them did, and otherwise fails with an error that matches [ErrConflict]. Versions alone do not say that: where
+	// a writer elsewhere took the version of a proposal that failed, the next one finds the version that it expects,
+	// with other events behind it.
+	Propose(ctx context.Context, c Commit, after ...*Proposal) (*Proposal, error)
 }
 
 // Reader reads the log.

@@ -51,7 +51,7 @@ func (m *Memory) Append(ctx context.Context, c Commit) (Receipt, error) {
 }
 
 // Propose implements [Appender]; the verdict is there when it returns.
-func (m *Memory) Propose(ctx context.Context, c Commit) (*Proposal, error) {
+func (m *Memory) Propose(ctx context.Context, c Commit, after ...*Proposal) (*Proposal, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -59,9 +59,14 @@ func (m *Memory) Propose(ctx context.Context, c Commit) (*Proposal, error) {
 		return nil, fmt.Errorf("propose command %s: %w", c.CommandID, err)
 	}
 	p := newProposal(c)
+	p.after = after
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.settle(m.commit(&c))
+	if p.overtaken() {
+		p.settle(Receipt{}, p.dropped())
+	} else {
+		p.settle(m.commit(&c))
+	}
 	return p, nil
 }
 

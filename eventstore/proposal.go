@@ -17,6 +17,7 @@ type Proposal struct {
 	done    chan struct{}
 	receipt Receipt
 	err     error
+	after   []*Proposal // it takes place only if these did; let go of when it is settled
 }
 
 // newProposal queues nothing: it is what an implementation hands out and settles later.
@@ -26,9 +27,27 @@ func newProposal(c Commit) *Proposal {
 
 // settle answers the proposal. An implementation calls it once.
 func (p *Proposal) settle(r Receipt, err error) {
-	p.receipt, p.err = r, err
+	p.receipt, p.err, p.after = r, err, nil
 	close(p.done)
 }
+
+// failed tells whether the verdict is there and is a no.
+func (p *Proposal) failed() bool {
+	select {
+	case <-p.done:
+		return p.err != nil
+	default:
+		return false
+	}
+}
+
+// dropped is the error of a proposal that hung on one which did not take place.
+func (p *Proposal) dropped() error {
+	return fmt.Errorf("command %s was decided on another one that did not take place: %w", p.Commit.CommandID, ErrConflict)
+}
+
+// overtaken tells whether one of those that p hangs on has failed.
+func (p *Proposal) overtaken() bool { return slices.ContainsFunc(p.after, (*Proposal).failed) }
 
 // Done is closed when the verdict is there.
 func (p *Proposal) Done() <-chan struct{} { return p.done }

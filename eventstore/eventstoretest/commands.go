@@ -218,6 +218,35 @@ func brokenChains(t *testing.T, log eventstore.Log) {
 	wantHead(t, log, 6)
 }
 
+// hangingOn has what versions alone do not show: the second commit finds the version that it expects, and yet it was
+// decided on one that did not take place.
+func hangingOn(t *testing.T, log eventstore.Log) {
+	mustAppend(t, log, commit(to("stock-A@B", 0, 2)))
+	loser := mustPropose(t, log, commit(to("stock-A@B", 1, 1)))
+	second := mustPropose(t, log, commit(to("stock-A@B", 2, 1)), loser)
+	verdictOnIt := mustPropose(t, log, verdict("sold-out", to("stock-A@B", 2, 0)), loser, second)
+	_, err := loser.Wait(t.Context())
+	wantConflict(t, err, "stock-A@B", 1, 2)
+	for name, p := range map[string]*eventstore.Proposal{"second": second, "verdict": verdictOnIt} {
+		if _, err := p.Wait(t.Context()); !errors.Is(err, eventstore.ErrConflict) {
+			t.Errorf("%s: %v, want a conflict", name, err)
+		}
+	}
+	// Long after, too.
+	late := mustPropose(t, log, commit(to("stock-A@B", 2, 1)), loser)
+	if _, err := late.Wait(t.Context()); !errors.Is(err, eventstore.ErrConflict) {
+		t.Errorf("late: %v, want a conflict", err)
+	}
+	winner := mustPropose(t, log, commit(to("stock-A@B", 2, 1)))
+	third := mustPropose(t, log, commit(to("stock-A@B", 3, 1)), winner)
+	for name, p := range map[string]*eventstore.Proposal{"winner": winner, "third": third} {
+		if _, err := p.Wait(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wantHead(t, log, 4)
+}
+
 func cancellation(t *testing.T, log eventstore.Log) {
 	gone, leave := context.WithCancel(t.Context())
 	var all []*eventstore.Proposal

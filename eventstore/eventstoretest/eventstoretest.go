@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 		{"claims among queued commits", queuedClaims},
 		{"queued commits follow one another", chains},
 		{"queued commits behind a loser", brokenChains},
+		{"commits that hang on others", hangingOn},
 		{"concurrent writers and a reader", concurrentWriters},
 		{"concurrent commits over the same streams", crossingWriters},
 		{"a caller who stops waiting", cancellation},
@@ -82,9 +83,9 @@ func mustAppend(t *testing.T, log eventstore.Log, c eventstore.Commit) eventstor
 	return r
 }
 
-func mustPropose(t *testing.T, log eventstore.Log, c eventstore.Commit) *eventstore.Proposal {
+func mustPropose(t *testing.T, log eventstore.Log, c eventstore.Commit, after ...*eventstore.Proposal) *eventstore.Proposal {
 	t.Helper()
-	p, err := log.Propose(t.Context(), c)
+	p, err := log.Propose(t.Context(), c, after...)
 	if err != nil {
 		t.Fatalf("propose: %v", err)
 	}
