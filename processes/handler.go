@@ -88,7 +88,7 @@ func (h *handler) handle(m *message.Message) error {
 
 // turn lets the process react to t, and to what becomes of its commands, until it asks for nothing more.
 func (h *handler) turn(ctx context.Context, inst instance, t *trigger) (change, error) {
-	c := change{instance: inst, now: h.Now().UTC().Truncate(time.Microsecond), share: t.share, through: t.position}
+	c := change{instance: inst, now: h.Now().UTC().Truncate(time.Microsecond)}
 	c.position = max(c.position, t.position)
 	id, first, err := h.input(t, c.now)
 	if err != nil {

@@ -45,6 +45,8 @@ type Config struct {
 	Holder string
 	// LeaseTTL is how long a lease is good without renewal; default 10 s.
 	LeaseTTL time.Duration
+	// Poll is how long the stream may be silent before the log is asked whether that is right; default 500 ms.
+	Poll time.Duration
 	// TimerPoll is how often due timers are looked for; default 500 ms.
 	TimerPoll  time.Duration
 	Now        func() time.Time // default time.Now
@@ -61,6 +63,7 @@ func (c *Config) withDefaults() error {
 	}
 	c.Holder = cmp.Or(c.Holder, uuid.NewString())
 	c.LeaseTTL = cmp.Or(c.LeaseTTL, 10*time.Second)
+	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.TimerPoll = cmp.Or(c.TimerPoll, 500*time.Millisecond)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -144,12 +147,14 @@ func (r *Runner) lead(ctx context.Context, lease eventstore.Lease) error {
 	if err != nil {
 		return err
 	}
+	checkpoint, err := store.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	sub := &subscriber{process: r.config.Process, store: store, log: r.config.Log, conn: r.config.Conn, logger: r.config.Logger, fail: cancel}
-	for i := range sub.timers {
-		sub.timers[i] = make(chan *trigger, timerQueue)
-	}
+	sub := newSubscriber(&r.config, checkpoint)
+	store.mark, store.kept = sub.mark, checkpoint
 	h := &handler{Config: &r.config, store: store, parking: parking, metrics: r.metrics}
 	router, err := r.router(sub, h)
 	if err != nil {
@@ -158,9 +163,14 @@ func (r *Runner) lead(ctx context.Context, lease eventstore.Lease) error {
 	// The store goes on until the router has let go of the last message.
 	storeCtx, stopStore := context.WithCancel(context.WithoutCancel(ctx))
 	var workers, saver sync.WaitGroup
-	saver.Go(func() { store.run(storeCtx) })
+	saver.Go(func() { store.run(storeCtx, r.config.Logger) })
 	workers.Go(func() { r.keepLease(ctx, lease, cancel) })
 	workers.Go(func() { r.fireTimers(ctx, sub, store) })
+	workers.Go(func() {
+		if err := sub.follow(ctx, head.Epoch); ctx.Err() == nil {
+			cancel(fmt.Errorf("follow the events: %w", err))
+		}
+	})
 	err = router.Run(ctx)
 	cancel(err)
 	workers.Wait()
@@ -214,9 +224,6 @@ func (r *Runner) keepLease(ctx context.Context, lease eventstore.Lease, fail con
 	}
 }
 
-// timerQueue is how many due timers wait for a share.
-const timerQueue = 256
-
 // fireTimers hands due timers to their shares, and counts what is open while it is at it. A timer stays in its table
 // until what came of it is saved, so it is looked at again and again: a share gets new ones when it has none left, and
 // the handler passes over those that are gone.
@@ -243,7 +250,7 @@ func (r *Runner) fireTimers(ctx context.Context, sub *subscriber, store *store) 
 		}
 		for _, f := range fired {
 			share := shareOf(f.Key)
-			if busy[share] || len(sub.timers[share]) == timerQueue {
+			if busy[share] || len(sub.timers[share]) == queue {
 				continue // at the next tick
 			}
 			sub.timers[share] <- &trigger{share: share, key: f.Key, name: f.Name, due: f.Due} // has room: nobody else sends

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -40,12 +41,10 @@ type instance struct {
 // change is everything that one turn leaves behind; it is saved as a whole, or not at all.
 type change struct {
 	instance
-	now     time.Time
-	set     []Timer
-	cancel  []string
-	fired   *Fired // the timer that was handled, to be taken out
-	share   int
-	through int64 // the checkpoint of the share; 0 to leave it
+	now    time.Time
+	set    []Timer
+	cancel []string
+	fired  *Fired // the timer that was handled, to be taken out
 }
 
 // errFenced says that another process leads now: nothing was saved.
@@ -60,8 +59,10 @@ type store struct {
 	process string
 	epoch   uuid.UUID
 	term    int64 // fencing token of the lease
+	mark    *mark // how far the process has come
 
 	queue chan saving
+	kept  int64 // checkpoint that is stored; of the goroutine that runs
 }
 
 type saving struct {
@@ -73,13 +74,22 @@ func newStore(pool *pgxpool.Pool, process string, epoch uuid.UUID, term int64) *
 	return &store{pool: pool, process: process, epoch: epoch, term: term, queue: make(chan saving, Shares)}
 }
 
-// run saves what is queued until ctx ends.
-func (s *store) run(ctx context.Context) {
+// keepEvery is how often the checkpoint is kept while there is nothing else to save.
+const keepEvery = time.Second
+
+// run saves what is queued until ctx ends, and the checkpoint with it or from time to time.
+func (s *store) run(ctx context.Context, logger *slog.Logger) {
+	idle := time.NewTicker(keepEvery)
+	defer idle.Stop()
 	for {
 		var batch []saving
 		select {
 		case first := <-s.queue:
 			batch = append(batch, first)
+		case <-idle.C:
+			if s.mark.position() == s.kept {
+				continue
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -92,6 +102,9 @@ func (s *store) run(ctx context.Context) {
 			}
 		}
 		err := s.write(context.WithoutCancel(ctx), batch)
+		if err != nil && len(batch) == 0 {
+			logger.WarnContext(ctx, "the checkpoint of a process could not be kept", slog.String("process", s.process), slog.Any("error", err))
+		}
 		for _, b := range batch {
 			b.done <- err
 		}
@@ -140,26 +153,31 @@ INSERT INTO processes.timers (process, key, name, due_at)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[])
 ON CONFLICT (process, key, name) DO UPDATE SET due_at = excluded.due_at`
 
-	upsertCheckpoints = `
-INSERT INTO processes.checkpoints AS c (process, epoch, share, position)
-SELECT $1, $2, * FROM unnest($3::smallint[], $4::bigint[])
-ON CONFLICT (process, share) DO UPDATE
-SET position = greatest(c.position, excluded.position), epoch = excluded.epoch`
+	upsertCheckpoint = `
+INSERT INTO processes.checkpoints AS c (process, epoch, position) VALUES ($1, $2, $3)
+ON CONFLICT (process) DO UPDATE SET position = greatest(c.position, excluded.position), epoch = excluded.epoch`
 )
 
 // write saves a batch in one transaction: a look at the lease, then everything in one round trip.
 func (s *store) write(ctx context.Context, batch []saving) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, saveTimeout, fmt.Errorf("not saved within %s", saveTimeout))
 	defer cancel()
+	// What this batch saves is still open in the mark, so the checkpoint stays before it.
+	position := s.mark.position()
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		if err := s.checkTerm(ctx, tx); err != nil {
 			return err
 		}
-		return tx.SendBatch(ctx, s.statements(batch)).Close()
+		b := s.statements(batch)
+		if position > s.kept {
+			b.Queue(upsertCheckpoint, s.process, s.epoch, position)
+		}
+		return tx.SendBatch(ctx, b).Close()
 	})
 	if err != nil {
 		return fmt.Errorf("save state of %s: %w", s.process, err)
 	}
+	s.kept = position
 	return nil
 }
 
@@ -187,7 +205,6 @@ func (s *store) statements(batch []saving) *pgx.Batch {
 		cancelKeys, cancelNames []string
 		setKeys, setNames       []string
 		setDue                  []time.Time
-		through                 = map[int]int64{}
 	)
 	for i := range batch {
 		c := &batch[i].change
@@ -205,11 +222,12 @@ func (s *store) statements(batch []saving) *pgx.Batch {
 		for _, t := range c.set {
 			setKeys, setNames, setDue = append(setKeys, c.key), append(setNames, t.Name), append(setDue, t.Due)
 		}
-		through[c.share] = max(through[c.share], c.through)
 	}
 	b := &pgx.Batch{}
 	b.Queue("SET LOCAL synchronous_commit = off")
-	b.Queue(upsertInstances, s.process, keys, positions, states, waitingFor, until, done, updated)
+	if len(keys) > 0 {
+		b.Queue(upsertInstances, s.process, keys, positions, states, waitingFor, until, done, updated)
+	}
 	if len(firedKeys) > 0 {
 		b.Queue(deleteFired, s.process, firedKeys, firedNames, firedDue)
 	}
@@ -219,23 +237,7 @@ func (s *store) statements(batch []saving) *pgx.Batch {
 	if len(setKeys) > 0 {
 		b.Queue(upsertTimers, s.process, setKeys, setNames, setDue)
 	}
-	s.queueCheckpoints(b, through)
 	return b
-}
-
-func (s *store) queueCheckpoints(b *pgx.Batch, through map[int]int64) {
-	var (
-		shares    []int16
-		positions []int64
-	)
-	for share, position := range through {
-		if position > 0 {
-			shares, positions = append(shares, int16(share)), append(positions, position)
-		}
-	}
-	if len(shares) > 0 {
-		b.Queue(upsertCheckpoints, s.process, s.epoch, shares, positions)
-	}
 }
 
 // load returns the instance with that key; one that nobody started has no state.
@@ -248,20 +250,20 @@ func (s *store) load(ctx context.Context, key string) (instance, error) {
 	return i, nil
 }
 
-// checkpoint returns how far a share has come, 0 for not at all. A checkpoint of another epoch is an error.
-func (s *store) checkpoint(ctx context.Context, share int) (int64, error) {
+// checkpoint returns how far the process has come, 0 for not at all. A checkpoint of another epoch is an error.
+func (s *store) checkpoint(ctx context.Context) (int64, error) {
 	var (
 		position int64
 		epoch    uuid.UUID
 	)
-	err := s.pool.QueryRow(ctx, `SELECT position, epoch FROM processes.checkpoints WHERE process = $1 AND share = $2`, s.process, share).Scan(&position, &epoch)
+	err := s.pool.QueryRow(ctx, `SELECT position, epoch FROM processes.checkpoints WHERE process = $1`, s.process).Scan(&position, &epoch)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, nil
 	case err != nil:
-		return 0, fmt.Errorf("load checkpoint of %s, share %d: %w", s.process, share, err)
+		return 0, fmt.Errorf("load checkpoint of %s: %w", s.process, err)
 	case epoch != s.epoch:
-		return 0, fmt.Errorf("checkpoint of %s, share %d, is of epoch %s, the log has %s: the log was restored; run `waybill doctor`", s.process, share, epoch, s.epoch)
+		return 0, fmt.Errorf("checkpoint of %s is of epoch %s, the log has %s: the log was restored; run `waybill doctor`", s.process, epoch, s.epoch)
 	}
 	return position, nil
 }
@@ -328,7 +330,7 @@ func (p *parking) count() int {
 	return len(p.keys)
 }
 
-// park keeps t out of the way, with the reason, and moves the checkpoint past it.
+// park keeps t out of the way, with the reason. One that is parked already, before a crash, is parked once.
 func (p *parking) park(ctx context.Context, t *trigger, reason string) error {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
@@ -340,9 +342,7 @@ func (p *parking) park(ctx context.Context, t *trigger, reason string) error {
 		b := &pgx.Batch{}
 		b.Queue(`INSERT INTO processes.parked (process, key, position, name, due_at, reason) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (process, key, position, name) DO NOTHING`,
 			s.process, t.key, t.position, t.name, nullTime(t.due), reason)
-		if t.due.IsZero() {
-			s.queueCheckpoints(b, map[int]int64{t.share: t.position})
-		} else {
+		if !t.due.IsZero() {
 			b.Queue(deleteFired, s.process, []string{t.key}, []string{t.name}, []time.Time{t.due})
 		}
 		return tx.SendBatch(ctx, b).Close()

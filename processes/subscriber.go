@@ -11,15 +11,19 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
 	"waybill/eventstore"
 	"waybill/eventstore/relay"
 )
 
-// Shares is how many subscribers a process has: each takes its share of the partitions, in order, one input at a
-// time, so two inputs of one key never race. It is part of what checkpoints mean, and is not changed.
+// Shares is how many subscriptions a process has: each takes its share of the 64 partitions, in order, one input at a
+// time, so throughput grows with them while two inputs of one key never race.
 const Shares = 16
+
+// queue is how many events, and how many timers, wait for a share.
+const queue = 256
 
 // shareOf returns the share that handles a key.
 func shareOf(key string) int { return relay.Partition(key) % Shares }
@@ -47,155 +51,151 @@ func triggerOf(m *message.Message) (*trigger, error) {
 }
 
 // subscriber feeds the Watermill router: the topics are the shares. An event comes from JetStream, and from the log
-// where JetStream does not have it; a timer comes from the runner's clock.
+// where JetStream does not have it or cannot be reached; a timer comes from the runner's clock.
 //
 // How far it has come is kept with the state in Postgres and not by acks in JetStream: the stream may lose its tail
-// or its disk, and the acks with it. A nack, or a handler that fails, brings the same input again.
+// or its disk, and the acks with it. One consumer follows every position, so that a hole cannot pass unseen, and deals
+// the events out to the shares. A nack, or a handler that fails, brings the same input again.
 type subscriber struct {
 	process Process
-	store   *store
 	log     eventstore.Reader
 	conn    *nats.Conn
 	logger  *slog.Logger
+	poll    time.Duration // how long the stream may be silent before the log is asked
+	wanted  map[string]bool
+	events  [Shares]chan *trigger
 	timers  [Shares]chan *trigger
-	fail    context.CancelCauseFunc // ends the whole runner
-	workers sync.WaitGroup
+	mark    *mark
+	feeds   sync.WaitGroup
 }
 
 var _ message.Subscriber = (*subscriber)(nil)
 
-func topic(share int) string { return "share-" + strconv.Itoa(share) }
+func newSubscriber(c *Config, from int64) *subscriber {
+	s := &subscriber{
+		process: c.Process, log: c.Log, conn: c.Conn, logger: c.Logger, poll: c.Poll, wanted: map[string]bool{}, mark: &mark{through: from},
+	}
+	for _, typ := range c.Process.Types() {
+		s.wanted[typ] = true
+	}
+	for share := range Shares {
+		s.events[share], s.timers[share] = make(chan *trigger, queue), make(chan *trigger, queue)
+	}
+	return s
+}
 
-// Subscribe implements [message.Subscriber].
+const topicPrefix = "share-"
+
+func topic(share int) string { return topicPrefix + strconv.Itoa(share) }
+
+// Subscribe implements [message.Subscriber]. The channel is closed when ctx ends.
 func (s *subscriber) Subscribe(ctx context.Context, name string) (<-chan *message.Message, error) {
-	number, err := strconv.Atoi(name[len("share-"):])
-	if err != nil || number < 0 || number >= Shares {
+	share, err := strconv.Atoi(strings.TrimPrefix(name, topicPrefix))
+	if err != nil || share < 0 || share >= Shares {
 		return nil, fmt.Errorf("subscribe to %q: not a share", name)
 	}
-	checkpoint, err := s.store.checkpoint(ctx, number)
-	if err != nil {
-		return nil, err
-	}
-	var filters []string
-	for p := number; p < relay.Partitions; p += Shares {
-		for _, typ := range s.process.Types() {
-			aggregate, event, _ := strings.Cut(typ, ".")
-			filters = append(filters, relay.Subject(aggregate, event, p))
-		}
-	}
-	consumer, err := relay.NewConsumer(relay.ConsumerConfig{
-		Conn: s.conn, From: checkpoint + 1, Epoch: s.store.epoch, Filters: filters, MaxBatch: 64, Buffer: 256,
-	})
-	if err != nil {
-		return nil, err
-	}
-	events := make(chan []eventstore.Event)
 	out := make(chan *message.Message)
-	ctx, cancel := context.WithCancel(ctx)
-	s.workers.Go(func() {
-		if err := s.follow(ctx, consumer, number, events); err != nil && ctx.Err() == nil {
-			s.fail(fmt.Errorf("%s: follow the events of share %d: %w", s.process.Name(), number, err))
-		}
-	})
-	s.workers.Go(func() {
+	s.feeds.Go(func() {
 		defer close(out)
-		defer consumer.Close()
-		defer cancel()
-		s.feed(ctx, number, events, out)
+		s.feed(ctx, share, out)
 	})
 	return out, nil
 }
 
 // Close implements [message.Subscriber]: it waits for the subscriptions, which end with their context.
 func (s *subscriber) Close() error {
-	s.workers.Wait()
+	s.feeds.Wait()
 	return nil
 }
 
-// follow brings events of the share, in order and without a hole, until ctx ends.
-func (s *subscriber) follow(ctx context.Context, consumer *relay.Consumer, share int, events chan<- []eventstore.Event) error {
-	send := func(batch []eventstore.Event) bool {
-		select {
-		case events <- batch:
-			return true
-		case <-ctx.Done():
-			return false
+// follow deals out the events from the position behind the checkpoint on, in order and without a hole, until ctx ends.
+func (s *subscriber) follow(ctx context.Context, epoch uuid.UUID) error {
+	consumer, err := relay.NewConsumer(relay.ConsumerConfig{Conn: s.conn, From: s.mark.position() + 1, Epoch: epoch})
+	if err != nil {
+		return err
+	}
+	defer consumer.Close()
+	for {
+		batch, err := s.next(ctx, consumer)
+		if err != nil {
+			return err
+		}
+		if err := s.deal(ctx, batch); err != nil {
+			return err
 		}
 	}
-	for {
-		batch, err := consumer.Next(ctx)
-		if gap, ok := errors.AsType[*relay.GapError](err); ok {
-			if err := s.fill(ctx, gap, share, consumer, send); err != nil {
-				return err
-			}
+}
+
+// next returns the next events: from the stream, or from the log if the stream has a gap or is silent.
+func (s *subscriber) next(ctx context.Context, consumer *relay.Consumer) ([]eventstore.Event, error) {
+	short, cancel := context.WithTimeout(ctx, s.poll)
+	defer cancel()
+	batch, err := consumer.Next(short)
+	if err == nil || ctx.Err() != nil {
+		return batch, err
+	}
+	_, gap := errors.AsType[*relay.GapError](err)
+	if !gap && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
+	}
+	from := s.mark.dealt() + 1
+	page, err := s.log.ReadLog(ctx, from, 1000)
+	if err != nil {
+		return nil, err
+	}
+	if n := int64(len(page)); n > 0 || gap {
+		consumer.Resume(from + n)
+	}
+	return page, nil
+}
+
+// deal gives each event to its share, and waits while the share has too many.
+func (s *subscriber) deal(ctx context.Context, batch []eventstore.Event) error {
+	for i := range batch {
+		e := &batch[i]
+		if want := s.mark.dealt() + 1; e.Position != want {
+			return fmt.Errorf("position %d came where %d should: %w", e.Position, want, errHole)
+		}
+		if !s.wanted[e.Type] {
+			s.mark.pass(e.Position)
 			continue
 		}
+		meta, err := e.Metadata()
 		if err != nil {
 			return err
 		}
-		if !send(batch) {
-			return context.Cause(ctx)
+		t := &trigger{key: meta.Key, name: e.Type, position: e.Position, event: e, meta: meta}
+		if t.key == "" {
+			t.key = e.Stream
 		}
-	}
-}
-
-// fill reads from the log what JetStream does not have.
-func (s *subscriber) fill(ctx context.Context, gap *relay.GapError, share int, consumer *relay.Consumer, send func([]eventstore.Event) bool) error {
-	wanted := map[string]bool{}
-	for _, typ := range s.process.Types() {
-		wanted[typ] = true
-	}
-	for from := gap.From; from <= gap.To; {
-		page, err := s.log.ReadLog(ctx, from, int(min(gap.To-from+1, 1000)))
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 { // the stream has more than the log; it goes on where the log ends
-			consumer.Resume(from)
-			return nil
-		}
-		from = page[len(page)-1].Position + 1
-		mine := page[:0]
-		for i := range page {
-			if !wanted[page[i].Type] {
-				continue
-			}
-			meta, err := page[i].Metadata()
-			if err != nil {
-				return err
-			}
-			if shareOf(partitionKey(&page[i], meta)) == share {
-				mine = append(mine, page[i])
-			}
-		}
-		if len(mine) > 0 && !send(mine) {
+		t.share = shareOf(t.key)
+		s.mark.begin(t.share, t.position)
+		select {
+		case s.events[t.share] <- t:
+		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
+var errHole = errors.New("the log is not dense")
+
 // feed hands out one input at a time, and the same one again until it is acked.
-func (s *subscriber) feed(ctx context.Context, share int, events <-chan []eventstore.Event, out chan<- *message.Message) {
+func (s *subscriber) feed(ctx context.Context, share int, out chan<- *message.Message) {
 	for {
+		var t *trigger
 		select {
-		case batch := <-events:
-			for i := range batch {
-				t, err := eventInput(share, &batch[i])
-				if err != nil {
-					s.fail(err)
-					return
-				}
-				if !s.hand(ctx, t, out) {
-					return
-				}
-			}
-		case t := <-s.timers[share]:
-			if !s.hand(ctx, t, out) {
-				return
-			}
+		case t = <-s.events[share]:
+		case t = <-s.timers[share]:
 		case <-ctx.Done():
 			return
+		}
+		if !s.hand(ctx, t, out) {
+			return
+		}
+		if t.event != nil {
+			s.mark.end(share)
 		}
 	}
 }
@@ -226,22 +226,6 @@ func (s *subscriber) hand(ctx context.Context, t *trigger, out chan<- *message.M
 	}
 }
 
-func eventInput(share int, e *eventstore.Event) (*trigger, error) {
-	meta, err := e.Metadata()
-	if err != nil {
-		return nil, err
-	}
-	return &trigger{share: share, key: partitionKey(e, meta), name: e.Type, position: e.Position, event: e, meta: meta}, nil
-}
-
-// partitionKey is the key by which an event is spread over partitions, and an instance is found.
-func partitionKey(e *eventstore.Event, m eventstore.Meta) string {
-	if m.Key != "" {
-		return m.Key
-	}
-	return e.Stream
-}
-
 func (t *trigger) message(ctx context.Context) *message.Message {
 	id := "timer/" + t.key + "/" + t.name
 	if t.event != nil {
@@ -252,4 +236,51 @@ func (t *trigger) message(ctx context.Context) *message.Message {
 	m.Metadata["position"] = strconv.FormatInt(t.position, 10)
 	m.SetContext(context.WithValue(ctx, triggerKey{}, t))
 	return m
+}
+
+// mark is how far a process has come: every event up to its position was handled, parked, or not wanted.
+type mark struct {
+	mu      sync.Mutex
+	through int64           // last position that was dealt out or passed over
+	open    [Shares][]int64 // positions that were dealt out and not ended, in order
+}
+
+// dealt returns the last position that was dealt out or passed over.
+func (m *mark) dealt() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.through
+}
+
+func (m *mark) pass(position int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.through = position
+}
+
+func (m *mark) begin(share int, position int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.through = position
+	m.open[share] = append(m.open[share], position)
+}
+
+// end takes out the oldest event of a share.
+func (m *mark) end(share int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open[share] = m.open[share][1:]
+}
+
+// position returns the checkpoint.
+func (m *mark) position() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	position := m.through
+	for share := range m.open {
+		if len(m.open[share]) > 0 {
+			position = min(position, m.open[share][0]-1)
+		}
+	}
+	return position
 }

@@ -1,5 +1,5 @@
--- What process managers keep: the state of each instance, its timers, how far each share of the partitions has come,
--- and the inputs that could not be handled. State, timers and checkpoint move in one transaction.
+-- What process managers keep: the state of each instance, its timers, how far they have come, and the inputs
+-- that could not be handled. State, timers and checkpoint move in one transaction.
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';
@@ -32,13 +32,12 @@ CREATE TABLE processes.timers (
 );
 CREATE INDEX timers_due_idx ON processes.timers (process, due_at);
 
--- How far a share has come: every event up to position that concerns it is handled or parked.
+-- How far a process has come: every event up to position is handled, parked, or none of its business.
 CREATE TABLE processes.checkpoints (
-    position bigint   NOT NULL,
-    share    smallint NOT NULL,
-    epoch    uuid     NOT NULL,
-    process  text     NOT NULL COLLATE "C",
-    CONSTRAINT checkpoints_pkey PRIMARY KEY (process, share)
+    position bigint NOT NULL,
+    epoch    uuid   NOT NULL,
+    process  text   NOT NULL COLLATE "C",
+    CONSTRAINT checkpoints_pkey PRIMARY KEY (process)
 ) WITH (fillfactor = 20);
 
 -- Inputs that could not be handled, and those that came behind one of the same key. In order of id within a key.
