@@ -57,6 +57,7 @@ func (s *Server) serve(rw http.ResponseWriter, r *http.Request, rt *route) {
 	w := &recorder{ResponseWriter: rw}
 	c := &call{requestID: requestID(r), route: rt}
 	rw.Header().Set("Request-Id", c.requestID)
+	rw.Header().Set("X-Content-Type-Options", "nosniff")
 	defer s.finish(w, r, c, start)
 	if !rt.uncounted {
 		if s.inFlight.Add(1) > int64(s.cfg.MaxInFlight) {

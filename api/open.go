@@ -137,6 +137,5 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, c *call, render fu
 	}
 	h.Set("Vary", "Accept")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(b.Bytes()) // the client went away
 }

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -70,7 +69,7 @@ func (d *Dispatcher) Outcome(ctx context.Context, principal *auth.Principal, nam
 		result.Replayed = true
 		return d.outcome(ctx, r, Reply{CommandID: id}, &result, err)
 	}
-	return d.fail(r, Reply{}, problem.New(problem.CommandNotFound, "%s", fmt.Sprintf("there is no outcome under %q", name)))
+	return d.fail(r, Reply{}, problem.New(problem.CommandNotFound, "there is no outcome under %q", name))
 }
 
 // outcome wraps the stored answer.

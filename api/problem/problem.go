@@ -20,7 +20,7 @@ const ContentType = "application/problem+json"
 //
 // The document of a stored refusal holds nothing that differs from one answer to the next (no request id), so that a
 // replay is equal to the byte.
-type Problem struct {
+type Problem struct { //nolint:errname // a document first, and an error so that functions can return it
 	Type      string       `json:"type" doc:"Address of the page that explains the code"`
 	Code      string       `json:"code" doc:"Stable kebab-case code: what programs branch on"`
 	Title     string       `json:"title" doc:"The code in words"`

@@ -83,13 +83,16 @@ func (p *jsonParser) value(depth int) (Value, *problem.Problem) {
 	return Value{}, malformedAt(p.at, "no JSON value begins here")
 }
 
+// usualFields is how many fields most objects have room for from the start.
+const usualFields = 6
+
 func (p *jsonParser) object(depth int) (Value, *problem.Problem) {
 	if depth > MaxDepth {
 		return Value{}, tooDeep(p.at)
 	}
 	start := p.at
 	p.at++
-	v := Value{kind: kindMap}
+	v := Value{kind: kindMap, fields: make([]string, 0, usualFields), items: make([]Value, 0, usualFields)}
 	for p.space(); ; p.space() {
 		if p.at < len(p.s) && p.s[p.at] == '}' && len(v.fields) == 0 {
 			p.at++
