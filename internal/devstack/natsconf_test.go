@@ -99,6 +99,8 @@ func TestNATSConfPermissions(t *testing.T) {
 		{"subscribe", "waybill.cmd.>", []string{"service", "admin"}},
 		{"subscribe", "waybill.in.>", []string{"admin"}},
 		{"subscribe", "waybill.wake", []string{"relay", "service", "consumer", "admin"}},
+		{"subscribe", "waybill.outcome.>", []string{"admin"}},
+		{"subscribe", "waybill.outcome.storefront.>", []string{"admin", "storefront"}},
 		{"subscribe", "_INBOX.>", []string{"admin"}},
 		{"subscribe", "_INBOX.relay.>", []string{"relay", "admin"}},
 		{"subscribe", "_INBOX.storefront.>", []string{"storefront", "admin"}},
@@ -190,13 +192,27 @@ func TestNATSConfLetsTheEngineWork(t *testing.T) {
 	if err := msg.DoubleAck(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	outcomes, err := out.SubscribeSync("waybill.outcome.storefront.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := out.FlushTimeout(netLimit); err != nil {
+		t.Fatal(err)
+	}
+	if err := login(t, s, "intake").Publish("waybill.outcome.storefront.1", []byte("done")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := outcomes.NextMsg(netLimit); err != nil || string(got.Data) != "done" {
+		t.Errorf("the outcome from the intake: %v, %v", got, err)
+	}
 
 	relay, err := jetstream.New(login(t, s, "relay"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	const largest = 1<<20 + 512<<10 // an event of 1 MiB, and as much in headers as it may have
 	for last := range uint64(3) {
-		if _, err := relay.Publish(t.Context(), eventSubject, []byte("e"), jetstream.WithExpectLastSequence(last)); err != nil {
+		if _, err := relay.Publish(t.Context(), eventSubject, make([]byte, largest), jetstream.WithExpectLastSequence(last)); err != nil {
 			t.Fatal(err)
 		}
 	}
