@@ -60,14 +60,19 @@ func (s *Server) serve(rw http.ResponseWriter, r *http.Request, rt *route) {
 	rw.Header().Set("X-Content-Type-Options", "nosniff")
 	defer s.finish(w, r, c, start)
 	if !rt.uncounted {
-		if s.inFlight.Add(1) > int64(s.cfg.MaxInFlight) {
-			s.inFlight.Add(-1)
-			writeProblem(w, c, problem.New(problem.Overloaded, "%d requests are being worked on already", s.cfg.MaxInFlight))
+		// Queries may wait for their read model; they must not take the room of the commands that move it.
+		places := &s.queries
+		if rt.method == http.MethodPost {
+			places = &s.commands
+		}
+		if places.Add(1) > int64(s.cfg.MaxInFlight) {
+			places.Add(-1)
+			writeProblem(w, c, problem.New(problem.Overloaded, "%d such requests are being worked on already", s.cfg.MaxInFlight))
 			return
 		}
 		s.metrics.inFlight.Inc()
 		defer func() {
-			s.inFlight.Add(-1)
+			places.Add(-1)
 			s.metrics.inFlight.Dec()
 		}()
 	}

@@ -54,8 +54,8 @@ func (s *Server) describe(t *table) ([]byte, error) {
 	doc := a.OpenAPI()
 	registry.Schema(reflect.TypeFor[problem.Problem](), true, "Problem")
 	registry.Schema(reflect.TypeFor[wire.Accepted](), true, "Accepted")
-	s.queries(a, t)
-	s.system(a, t)
+	s.registerQueries(a, t)
+	s.registerSystem(a, t)
 	for i := range s.dispatch.Table().Specs {
 		doc.AddOperation(commandOperation(registry, &s.dispatch.Table().Specs[i]))
 	}

@@ -57,8 +57,8 @@ func query[I, O any](a huma.API, t *table, scope auth.Scope, op huma.Operation, 
 	huma.Register(a, op, h)
 }
 
-// queries registers all reads of the read models.
-func (s *Server) queries(a huma.API, t *table) {
+// registerQueries registers all reads of the read models.
+func (s *Server) registerQueries(a huma.API, t *table) {
 	query(a, t, auth.OrdersRead, huma.Operation{OperationID: "list-orders", Path: "/v1/orders", Summary: "List orders", Tags: []string{"orders"}}, s.listOrders)
 	query(a, t, auth.OrdersRead, huma.Operation{
 		OperationID: "get-order", Path: "/v1/orders/{order_id}", Summary: "One order, now or as it was", Tags: []string{"orders"},

@@ -68,7 +68,7 @@ type Config struct {
 	Address string
 	// MaxConnections bounds open connections; 4,096 by default.
 	MaxConnections int
-	// MaxInFlight bounds requests that are worked on, streams not counted; 1,024 by default.
+	// MaxInFlight bounds the commands that are worked on, and as many queries; streams do not count. 1,024 by default.
 	MaxInFlight int
 	// MaxStreams bounds clients of /v1/stream; 256 by default.
 	MaxStreams int
@@ -180,8 +180,9 @@ type Server struct {
 	limits   *limits
 	bodies   bodies
 	openapi  []byte
-	inFlight atomic.Int64
-	streams  atomic.Int64
+	commands atomic.Int64 // in flight
+	queries  atomic.Int64 // in flight
+	streams  atomic.Int64 // open
 	draining atomic.Bool
 	started  atomic.Bool
 

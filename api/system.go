@@ -29,8 +29,8 @@ const maxScan = 20_000
 // scanPage is how many events are read at a time.
 const scanPage = 1000
 
-// system registers the reads of the log and of the engine's own state.
-func (s *Server) system(a huma.API, t *table) {
+// registerSystem registers the reads of the log and of the engine's own state.
+func (s *Server) registerSystem(a huma.API, t *table) {
 	query(a, t, auth.EventsRead, huma.Operation{
 		OperationID: "list-events", Path: "/v1/events", Summary: "Page through the log", Tags: []string{"events"},
 		Description: "Events in the order of their positions. A page with filters looks at 20,000 events at most, so it may be short, or empty, and yet have a next_cursor: go on until has_more is false.",
