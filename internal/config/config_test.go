@@ -92,6 +92,7 @@ func TestLoadEnvironment(t *testing.T) {
 		"libpq last":     {[]string{"PGHOST=h", "DATABASE_URL=postgres://a/x"}, "postgres://a/x", "environment DATABASE_URL"},
 		"a mere user":    {[]string{"PGUSER=me", "PGPASSWORD=x"}, "", "default"},
 		"nats.conf's":    {[]string{"WAYBILL_NATS_RELAY_PASSWORD=x", "WAYBILL_CONFIG=y"}, "", "default"},
+		"the client's":   {[]string{"WAYBILL_SERVER=http://x:1", "WAYBILL_KEY=y"}, "", "default"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,8 +230,8 @@ func TestLoadErrors(t *testing.T) {
 	if _, _, err := config.Load(nil, nil, "/nowhere.yaml"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	_, _, err := config.Load(nil, []string{"WAYBILL_X=1"}, "")
-	if unknown, ok := errors.AsType[*config.UnknownKeyError](err); !ok || unknown.Key != "WAYBILL_X" || unknown.Meant != "" {
+	_, _, err := config.Load(nil, []string{"WAYBILL_XYLOPHONE=1"}, "")
+	if unknown, ok := errors.AsType[*config.UnknownKeyError](err); !ok || unknown.Key != "WAYBILL_XYLOPHONE" || unknown.Meant != "" {
 		t.Errorf("error = %#v", err)
 	}
 }

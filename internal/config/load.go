@@ -24,7 +24,11 @@ const (
 	envPrefix = "WAYBILL_"
 	// FileVariable names the configuration file; the caller of Load reads it, since a flag may go before it.
 	FileVariable = envPrefix + "CONFIG"
-	byDefault    = "default"
+	// ServerVariable and KeyVariable say to the client commands where the engine is, and who asks. They configure no
+	// engine; Load lets them pass.
+	ServerVariable = envPrefix + "SERVER"
+	KeyVariable    = envPrefix + "KEY"
+	byDefault      = "default"
 )
 
 // Origins says of every key where its value came from: "flag --http-addr", "environment NATS_URL",
@@ -202,7 +206,7 @@ func fromEnvironment(environ []string, all []field) (values map[string]any, from
 			}
 		}
 	}
-	known := append(names(all, field.variable), FileVariable)
+	known := append(names(all, field.variable), FileVariable, ServerVariable, KeyVariable)
 	for _, f := range all {
 		if f.secret() {
 			known = append(known, f.variable()+"_FILE")
