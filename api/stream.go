@@ -75,17 +75,26 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	_ = s.follow(ctx, out, f, after) // the end of a stream is the client's business; it resumes by itself
+	known := func() bool { // a stream may live long: a key that is revoked, or loses its scope, ends it
+		p, err := s.cfg.Auth.Authenticate(ctx, r.Header.Get("Authorization"))
+		return err == nil && c.route.allows(p) && p.May(auth.PersonalRead) == out.reveal
+	}
+	_ = s.follow(ctx, out, f, after, known) // the end of a stream is the client's business; it resumes by itself
 }
 
-// follow sends events until something ends.
-func (s *Server) follow(ctx context.Context, out *eventWriter, f eventFilter, after int64) error {
+// follow sends events until something ends. It asks known once a heartbeat, busy or not.
+func (s *Server) follow(ctx context.Context, out *eventWriter, f eventFilter, after int64, known func() bool) error {
 	if err := out.send([]byte("retry: 2000\n: from " + strconv.FormatInt(after+1, 10) + "\n\n")); err != nil {
 		return err
 	}
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
-	for {
+	for asked := s.now(); ; {
+		if now := s.now(); now.Sub(asked) >= s.cfg.Heartbeat {
+			if asked = now; !known() {
+				return auth.ErrUnknownCredential
+			}
+		}
 		events, changed, err := s.tail.After(ctx, after)
 		if err != nil {
 			return err

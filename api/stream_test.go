@@ -16,6 +16,7 @@ import (
 
 	"waybill/api"
 	"waybill/api/apitest"
+	"waybill/api/auth"
 	"waybill/api/problem"
 )
 
@@ -186,6 +187,33 @@ func TestStreamBeatsAndEnds(t *testing.T) {
 				t.Fatalf("a beat carries %q, %v", id, err)
 			}
 		}
+	}
+}
+
+// TestStreamEndsWithItsKey: a stream lives no longer than the key that opened it.
+func TestStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	s := apitest.New(t, apitest.WithoutProjections, func(c *api.Config) { c.Heartbeat = 20 * time.Millisecond })
+	placed(t, s)
+	visitor := *s
+	visitor.Key = s.AddKey("visitor", auth.EventsRead)
+	var once sync.Once
+	open := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- follow(t.Context(), &visitor, "?from=1", "", func(sse) bool {
+			once.Do(func() { close(open) })
+			return true
+		})
+	}()
+	<-open
+	if n, err := s.KeyStore.RevokeKeys(t.Context(), "visitor", ""); err != nil || n != 1 {
+		t.Fatalf("revoked %d: %v", n, err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the stream outlives its key")
 	}
 }
 

@@ -157,7 +157,7 @@ func (s *Stack) addKeys() {
 	s.must(err)
 	s.TB.Cleanup(owner.Close)
 	s.KeyStore = auth.NewPostgresStore(owner)
-	s.Keys, err = auth.NewKeys(auth.KeysConfig{Store: auth.NewPostgresStore(s.Append)})
+	s.Keys, err = auth.NewKeys(auth.KeysConfig{Store: auth.NewPostgresStore(s.Append), Staleness: 500 * time.Millisecond})
 	s.must(err)
 	s.Key = s.AddKey("tester", auth.Scopes()...)
 }

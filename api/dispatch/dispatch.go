@@ -32,6 +32,10 @@ import (
 const (
 	JSON    = "application/json"
 	Msgpack = "application/msgpack"
+
+	// curlDefault is what curl -d says of any body. It is read as JSON, so that the first command that somebody tries by
+	// hand works; it opens no door to forms of other sites, as every request carries its key in a header.
+	curlDefault = "application/x-www-form-urlencoded"
 )
 
 // Bus is what carries commands out: [commands.Bus] is one.
@@ -207,7 +211,7 @@ func Read(r *Request) (*wire.Value, *problem.Problem) {
 	var v wire.Value
 	var p *problem.Problem
 	switch mediaType {
-	case JSON:
+	case JSON, curlDefault:
 		v, p = wire.ParseJSON(r.Body)
 	case Msgpack, "application/x-msgpack", "application/vnd.msgpack":
 		v, p = wire.ParseMsgpack(r.Body)
