@@ -370,10 +370,14 @@ func confirmed(t *testing.T, base, key, id string) {
 	t.Helper()
 	until(t, readyLimit, func() error {
 		var o struct {
-			Lifecycle string `json:"lifecycle"`
+			Lifecycle string          `json:"lifecycle"`
+			Rejection json.RawMessage `json:"rejection"`
 		}
 		if err := get(t.Context(), base+"/v1/orders/"+id, key, &o); err != nil {
 			return err
+		}
+		if o.Lifecycle == "rejected" {
+			t.Fatalf("order %s is rejected: %s", id, o.Rejection)
 		}
 		if o.Lifecycle != "confirmed" {
 			return fmt.Errorf("order %s is %s", id, o.Lifecycle)

@@ -267,3 +267,17 @@ func TestNATSPasswords(t *testing.T) {
 	both := p.with(append(natsEnv(), "WAYBILL_NATS_RELAY_PASSWORD_FILE=/dev/null")...).run(serve...)
 	both.says(t, 2, "WAYBILL_NATS_RELAY_PASSWORD_FILE")
 }
+
+// size is that of the largest event of a log, in bytes.
+func size(t *testing.T, dsn string) (bytes int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if err := conn.QueryRow(t.Context(), "SELECT max(length(data) + length(meta)) FROM waybill.events").Scan(&bytes); err != nil {
+		t.Fatal(err)
+	}
+	return bytes
+}
