@@ -98,7 +98,7 @@ func (s *Server) transform(ctx huma.Context, _ string, v any) (any, error) {
 		}
 		for _, d := range e.Errors {
 			if d != nil {
-				p.At(d.Location, d.Message)
+				p = p.At(d.Location, d.Message)
 			}
 		}
 		p.RequestID = c.requestID
@@ -212,10 +212,10 @@ func envelopeSchema(r huma.Registry, types []string) *huma.Schema {
 func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 	secured := []map[string][]string{{securityScheme: {}}}
 	envelope := envelopeSchema(r, s.dispatch.Table().Types())
-	text := func(status int, description, mediaType string) map[string]*huma.Response {
+	text := func(description, mediaType string) map[string]*huma.Response {
 		return map[string]*huma.Response{
-			strconv.Itoa(status): {Description: description, Content: map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: huma.TypeString}}}},
-			"default":            problemResponse(),
+			"200":     {Description: description, Content: map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: huma.TypeString}}}},
+			"default": problemResponse(),
 		}
 	}
 	accepted := &huma.Schema{Ref: "#/components/schemas/Accepted"}
@@ -238,7 +238,7 @@ func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 			OperationID: "send-commands", Method: http.MethodPost, Path: "/v1/commands:batch", Summary: "Send many commands", Tags: []string{"commands"}, Security: secured,
 			Description: "NDJSON: an envelope a line in, a verdict a line out ({line, status, idempotency_key, replayed, body}), in the order of the lines and while the body is still coming in. Lines about one order or stock item are carried out one after the other, the rest side by side. Every line stands for itself; give each a key, and the whole batch can be sent again.",
 			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{ndjson: {Schema: &huma.Schema{Type: huma.TypeString}, Example: `{"type":"stock.count","idempotency_key":"count-1","data":{"sku":"MUG","location":"BER1","counted":12}}` + "\n"}}},
-			Responses:   text(http.StatusOK, "A verdict a line", ndjson),
+			Responses:   text("A verdict a line", ndjson),
 		},
 		{
 			OperationID: "get-command", Method: http.MethodGet, Path: "/v1/commands/{id}", Summary: "What became of a command, also of a refused one", Tags: []string{"commands"}, Security: secured,
@@ -257,20 +257,20 @@ func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 				query("types", "Types of events, separated by commas; order. stands for all that begin with it"), query("stream", "Events of one stream"),
 				query("order", "Everything that belongs to an order"), query("actor", "Events caused by this principal"), query("correlation_id", "Events of this correlation"),
 			},
-			Responses: text(http.StatusOK, "Events, until either side ends it", "text/event-stream"),
+			Responses: text("Events, until either side ends it", "text/event-stream"),
 		},
-		{OperationID: "livez", Method: http.MethodGet, Path: "/livez", Summary: "Is the process alive?", Tags: []string{"system"}, Responses: text(http.StatusOK, "Yes", "text/plain")},
+		{OperationID: "livez", Method: http.MethodGet, Path: "/livez", Summary: "Is the process alive?", Tags: []string{"system"}, Responses: text("Yes", "text/plain")},
 		{
 			OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Summary: "Should this instance get requests?", Tags: []string{"system"},
-			Parameters: []*huma.Param{query("verbose", "Say what was checked")}, Responses: text(http.StatusOK, "Yes; 503 for no", "text/plain"),
+			Parameters: []*huma.Param{query("verbose", "Say what was checked")}, Responses: text("Yes; 503 for no", "text/plain"),
 		},
-		{OperationID: "startupz", Method: http.MethodGet, Path: "/startupz", Summary: "Has this instance come up?", Tags: []string{"system"}, Responses: text(http.StatusOK, "Yes; 503 for no", "text/plain")},
-		{OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Summary: "Prometheus metrics", Tags: []string{"system"}, Responses: text(http.StatusOK, "Metrics", "text/plain")},
-		{OperationID: "openapi", Method: http.MethodGet, Path: "/openapi.json", Summary: "This document", Tags: []string{"system"}, Responses: text(http.StatusOK, "OpenAPI 3.1", "application/openapi+json")},
-		{OperationID: "list-problems", Method: http.MethodGet, Path: "/problems", Summary: "All problem codes", Tags: []string{"system"}, Responses: text(http.StatusOK, "A page, HTML or text", "text/html")},
+		{OperationID: "startupz", Method: http.MethodGet, Path: "/startupz", Summary: "Has this instance come up?", Tags: []string{"system"}, Responses: text("Yes; 503 for no", "text/plain")},
+		{OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Summary: "Prometheus metrics", Tags: []string{"system"}, Responses: text("Metrics", "text/plain")},
+		{OperationID: "openapi", Method: http.MethodGet, Path: "/openapi.json", Summary: "This document", Tags: []string{"system"}, Responses: text("OpenAPI 3.1", "application/openapi+json")},
+		{OperationID: "list-problems", Method: http.MethodGet, Path: "/problems", Summary: "All problem codes", Tags: []string{"system"}, Responses: text("A page, HTML or text", "text/html")},
 		{
 			OperationID: "get-problem", Method: http.MethodGet, Path: "/problems/{code}", Summary: "What a problem code means", Tags: []string{"system"},
-			Parameters: []*huma.Param{{Name: "code", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}}, Responses: text(http.StatusOK, "A page, HTML or text", "text/html"),
+			Parameters: []*huma.Param{{Name: "code", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}}, Responses: text("A page, HTML or text", "text/html"),
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -83,7 +84,7 @@ func TestAsOf(t *testing.T) {
 		if byVersion.Status != http.StatusOK || byVersion.Header.Get("Etag") != fmt.Sprintf(`"%d"`, version) || string(byVersion.Body) != string(byPosition.Body) {
 			t.Errorf("version %d: %d %v\n%s\n%s", version, byVersion.Status, byVersion.Header, byVersion.Body, byPosition.Body)
 		}
-		if n := strings.Count(string(byVersion.Body), `"t`+fmt.Sprint(version-2)); version > 1 && n != 1 {
+		if n := strings.Count(string(byVersion.Body), `"t`+strconv.Itoa(version-2)); version > 1 && n != 1 {
 			t.Errorf("version %d has not the tag of its time: %s", version, byVersion.Body)
 		}
 	}
@@ -94,7 +95,7 @@ func TestAsOf(t *testing.T) {
 		"?at_version=0":              problem.InvalidParameter,
 		"?at=yesterday":              problem.InvalidParameter,
 		"?min_position=-1":           problem.InvalidParameter,
-		"?at_verison=1":              problem.InvalidParameter,
+		"?at_versions=1":             problem.InvalidParameter,
 		"/timeline?cursor=nonsense":  problem.InvalidParameter,
 		"/timeline?limit=201":        problem.InvalidParameter,
 		"/timeline?oldest_first=who": problem.InvalidParameter,
@@ -157,7 +158,7 @@ func TestPagesOfEvents(t *testing.T) {
 		t.Fatalf("saw %v", seen)
 	}
 	for i, p := range seen {
-		if p != fmt.Sprint(i+1) {
+		if p != strconv.Itoa(i+1) {
 			t.Fatalf("saw %v", seen)
 		}
 	}

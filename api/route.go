@@ -39,12 +39,7 @@ func (r *route) pattern() string { return r.method + " " + r.path }
 
 // allows reports whether the principal has what the route needs.
 func (r *route) allows(p *auth.Principal) bool {
-	for _, s := range r.scopes() {
-		if p.May(s) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.scopes(), p.May)
 }
 
 func (r *route) scopes() []auth.Scope {

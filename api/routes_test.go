@@ -16,7 +16,7 @@ import (
 )
 
 // update rewrites the golden files.
-var update = flag.Bool("update", false, "rewrite the golden files") //nolint:gochecknoglobals // a flag of the test binary
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func golden(t *testing.T, path string, got []byte) {
 	t.Helper()

@@ -126,7 +126,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	for _, required := range []struct {
 		name    string
 		missing bool

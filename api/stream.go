@@ -125,10 +125,9 @@ func (s *Server) follow(ctx context.Context, out *eventWriter, f eventFilter, af
 }
 
 // streamRequest reads where to begin and what to send. Without a place to begin, it is the end of the log.
-func (s *Server) streamRequest(r *http.Request) (f eventFilter, after int64, p *problem.Problem) {
-	q := r.URL.Query()
-	from := ""
-	if f, from, p = parseEventFilter(q); p != nil {
+func (s *Server) streamRequest(r *http.Request) (_ eventFilter, after int64, _ *problem.Problem) {
+	f, from, p := parseEventFilter(r.URL.Query())
+	if p != nil {
 		return f, 0, p
 	}
 	head, err := s.cfg.Log.Head(r.Context())

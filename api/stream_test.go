@@ -86,7 +86,7 @@ func TestStreamIsCutAndResumes(t *testing.T) {
 	}()
 	var seen []int64
 	last := "0"
-	for cut := 0; cut < cuts; cut++ {
+	for range cuts {
 		left := rand.IntN(12)
 		err := follow(t.Context(), s, "?from=1", last, func(e sse) bool {
 			p, err := strconv.ParseInt(e.id, 10, 64)

@@ -268,10 +268,10 @@ func Order(n int, fields ...string) string {
 	for i := range n {
 		lines = append(lines, fmt.Sprintf(`{"sku":"SKU-%d","quantity":1,"unit_price":"1.00","total":{"minor":100,"currency":"EUR"}}`, i))
 	}
-	extra := ""
+	var extra strings.Builder
 	for _, f := range fields {
-		extra += "," + f
+		extra.WriteString("," + f)
 	}
 	return fmt.Sprintf(`{"channel":"web","currency":"EUR","lines":[%s],"totals":{"goods":{"minor":%d,"currency":"EUR"},"grand":{"minor":%d,"currency":"EUR"}}%s}`,
-		strings.Join(lines, ","), 100*n, 100*n, extra)
+		strings.Join(lines, ","), 100*n, 100*n, extra.String())
 }

@@ -81,7 +81,7 @@ func New(c Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{bus: c.Bus, table: c.Table, log: c.Logger, timeout: cmp.Or(c.Timeout, 10*time.Second), requireKey: c.RequireKey, now: c.Now}
 	if d.now == nil {
-		d.now = time.Now //nolint:forbidigo // the default clock
+		d.now = time.Now
 	}
 	return d, nil
 }

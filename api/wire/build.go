@@ -104,7 +104,7 @@ func (p *Place) details() (order.Details, *problem.Problem) {
 	return d, nil
 }
 
-func (m Money) domain() money.Money { return money.New(m.Minor, money.Currency(m.Currency)) }
+func (m *Money) domain() money.Money { return money.New(m.Minor, money.Currency(m.Currency)) }
 
 // or returns the amount, or zero in the currency c where none was given.
 func (m *Money) or(c money.Currency) money.Money {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"strconv"
+	"strings"
 
 	"waybill/api/problem"
 )
@@ -67,13 +68,13 @@ func (v *Value) Text() (string, bool) { return v.text, v.kind == kindText }
 // Lane returns what a payload is about, by the fields that name it, or "" if none does. Commands of one lane should be
 // carried out in the order in which they were sent.
 func (v *Value) Lane() string {
-	lane := ""
+	var lane strings.Builder
 	for _, name := range []string{"order_id", "sku", "location"} {
 		if f, ok := v.Field(name); ok && f.kind == kindText {
-			lane += name + "\x00" + f.text + "\x00"
+			lane.WriteString(name + "\x00" + f.text + "\x00")
 		}
 	}
-	return lane
+	return lane.String()
 }
 
 // Object makes the value of an object without fields, which is what an empty body stands for.

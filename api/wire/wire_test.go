@@ -300,7 +300,7 @@ func FuzzEnvelope(f *testing.F) {
 	tab := table(f)
 	f.Add([]byte(`{"type":"order.tag","idempotency_key":"k","expected_version":3,"data":{"order_id":"x","tags":["a"]}}`))
 	f.Add([]byte(`{"type":"","data":{"data":{}}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(_ *testing.T, body []byte) {
 		v, p := wire.ParseJSON(body)
 		if p != nil {
 			return
