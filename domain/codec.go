@@ -83,18 +83,17 @@ func (p *Personal) DecodeMsgpack(dec *msgpack.Decoder) error {
 			return err
 		}
 	}
-	return p.fromEnvelope(alg, key, text, data)
+	*p, err = fromEnvelope(alg, key, text, data)
+	return err
 }
 
-// fromEnvelope sets p from the fields of a stored envelope.
-func (p *Personal) fromEnvelope(alg, key, text, data string) error {
+// fromEnvelope returns the value that the fields of a stored envelope stand for.
+func fromEnvelope(alg, key, text, data string) (Personal, error) {
 	switch alg {
 	case "":
-		return errors.New("personal value without alg")
+		return Personal{}, errors.New("personal value without alg")
 	case algNone:
-		*p = Personal{text: text}
-	default:
-		*p = Personal{text: data, alg: alg, key: key}
+		return Personal{text: text}, nil
 	}
-	return nil
+	return Personal{text: data, alg: alg, key: key}, nil
 }

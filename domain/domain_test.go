@@ -41,15 +41,15 @@ func TestPersonalIsNeverPrinted(t *testing.T) {
 	const secret = "ada@example.org"
 	p := domain.NewPersonal(secret)
 	holder := struct {
-		Email domain.Personal
-		Any   any
+		Email domain.Personal `json:"email"`
+		Any   any             `json:"any"`
 	}{p, &p}
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
 		fmt.Fprintf(&out, verb+verb+verb, p, &p, holder)
 	}
-	slog.New(slog.NewTextHandler(&out, nil)).InfoContext(t.Context(), "text", "p", p, "in", holder)
-	slog.New(slog.NewJSONHandler(&out, nil)).InfoContext(t.Context(), "json", "p", p, "in", holder)
+	slog.New(slog.NewTextHandler(&out, nil)).InfoContext(t.Context(), "text", slog.Any("p", p), slog.Any("in", holder))
+	slog.New(slog.NewJSONHandler(&out, nil)).InfoContext(t.Context(), "json", slog.Any("p", p), slog.Any("in", holder))
 	data, err := json.Marshal(holder)
 	if err != nil {
 		t.Fatal(err)

@@ -145,7 +145,7 @@ func (r *Reader) Skip() {
 }
 
 // Personal reads the envelope of a personal value.
-func (r *Reader) Personal() (p Personal) {
+func (r *Reader) Personal() Personal {
 	var alg, key, text, data string
 	for name := range r.Fields {
 		switch name {
@@ -164,7 +164,8 @@ func (r *Reader) Personal() (p Personal) {
 	if r.err != nil {
 		return Personal{}
 	}
-	if err := p.fromEnvelope(alg, key, text, data); err != nil {
+	p, err := fromEnvelope(alg, key, text, data)
+	if err != nil {
 		r.fail(err)
 	}
 	return p

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"waybill/domain"
@@ -88,11 +89,11 @@ func verdict(events []order.Event, err error) string {
 	if len(events) == 0 {
 		return "done"
 	}
-	s := ""
-	for _, e := range events {
-		s += e.EventType()[len("order."):] + " "
+	types := make([]string, len(events))
+	for i, e := range events {
+		types[i] = strings.TrimPrefix(e.EventType(), "order.")
 	}
-	return s[:len(s)-1]
+	return strings.Join(types, " ")
 }
 
 // TestEveryCommandInEveryLifecycle is the state machine: each row a lifecycle, each column a command.
@@ -178,16 +179,22 @@ func TestDecisions(t *testing.T) {
 		err   error
 	}{
 		"a hold on confirm stops it": {
-			[]order.Event{p, block("h1", order.VerbConfirm, 0), block("h2", order.VerbConfirm, 0)}, order.Confirm{ID: orderID, Now: now},
-			nil, order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h1", "h2"}},
+			[]order.Event{p, block("h1", order.VerbConfirm, 0), block("h2", order.VerbConfirm, 0)},
+			order.Confirm{ID: orderID, Now: now},
+			nil,
+			order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h1", "h2"}},
 		},
 		"one of two holds released still stops": {
 			[]order.Event{p, block("h1", order.VerbConfirm, 0), block("h2", order.VerbConfirm, 0), order.HoldReleased{HoldID: "h1", At: t0}},
-			order.Confirm{ID: orderID, Now: now}, nil, order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h2"}},
+			order.Confirm{ID: orderID, Now: now},
+			nil,
+			order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h2"}},
 		},
 		"a hold stops until it runs out": {
-			[]order.Event{p, block("h1", order.VerbConfirm, now+1)}, order.Confirm{ID: orderID, Now: now},
-			nil, order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h1"}},
+			[]order.Event{p, block("h1", order.VerbConfirm, now+1)},
+			order.Confirm{ID: orderID, Now: now},
+			nil,
+			order.HoldActive{Verb: order.VerbConfirm, Holds: []string{"h1"}},
 		},
 		"a hold that has run out stops nothing": {
 			[]order.Event{p, block("h1", order.VerbConfirm, now)}, order.Confirm{ID: orderID, Now: now}, []order.Event{order.Confirmed{At: now}}, nil,
@@ -202,16 +209,22 @@ func TestDecisions(t *testing.T) {
 			[]order.Event{p, shipHold}, order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldFraud, Now: now}, nil, nil,
 		},
 		"another hold under the id is refused": {
-			[]order.Event{p, shipHold}, order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldAddress, Now: now},
-			nil, order.HoldConflict{HoldID: "h1", Kind: order.HoldFraud, Blocks: shipHold.Blocks},
+			[]order.Event{p, shipHold},
+			order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldAddress, Now: now},
+			nil,
+			order.HoldConflict{HoldID: "h1", Kind: order.HoldFraud, Blocks: shipHold.Blocks},
 		},
 		"a released hold does not come back": {
-			[]order.Event{p, shipHold, order.HoldReleased{HoldID: "h1", At: now}}, order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldFraud, Now: now},
-			nil, order.HoldConflict{HoldID: "h1", Kind: order.HoldFraud, Blocks: shipHold.Blocks, ReleasedAt: now},
+			[]order.Event{p, shipHold, order.HoldReleased{HoldID: "h1", At: now}},
+			order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldFraud, Now: now},
+			nil,
+			order.HoldConflict{HoldID: "h1", Kind: order.HoldFraud, Blocks: shipHold.Blocks, ReleasedAt: now},
 		},
 		"a hold in the past is refused": {
-			[]order.Event{p}, order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldFraud, Until: now, Now: now},
-			nil, domain.InvalidField{Field: "until", Reason: "is not after now"},
+			[]order.Event{p},
+			order.PlaceHold{ID: orderID, HoldID: "h1", Kind: order.HoldFraud, Until: now, Now: now},
+			nil,
+			domain.InvalidField{Field: "until", Reason: "is not after now"},
 		},
 		"a hold is released": {
 			[]order.Event{p, shipHold}, order.ReleaseHold{ID: orderID, HoldID: "h1", Now: now}, []order.Event{order.HoldReleased{HoldID: "h1", At: now}}, nil,
@@ -220,14 +233,18 @@ func TestDecisions(t *testing.T) {
 			[]order.Event{p, shipHold, order.HoldReleased{HoldID: "h1", At: now}}, order.ReleaseHold{ID: orderID, HoldID: "h1", Now: now}, nil, nil,
 		},
 		"a release on a closed order": {
-			[]order.Event{p, shipHold, order.Expired{At: t0}}, order.ReleaseHold{ID: orderID, HoldID: "h1", Now: now},
-			[]order.Event{order.HoldReleased{HoldID: "h1", At: now}}, nil,
+			[]order.Event{p, shipHold, order.Expired{At: t0}},
+			order.ReleaseHold{ID: orderID, HoldID: "h1", Now: now},
+			[]order.Event{order.HoldReleased{HoldID: "h1", At: now}},
+			nil,
 		},
 		"units of a line are cancelled":       {[]order.Event{p}, cancel("c1", one), []order.Event{cut}, nil},
 		"the same cancellation again is done": {[]order.Event{p, cut}, cancel("c1", one), nil, nil},
 		"another cancellation under the id is refused": {
-			[]order.Event{p, cut}, cancel("c1", order.LineQuantity{LineID: "1", Quantity: 2}),
-			nil, order.CancellationConflict{CancellationID: "c1", Lines: []order.LineQuantity{one}},
+			[]order.Event{p, cut},
+			cancel("c1", order.LineQuantity{LineID: "1", Quantity: 2}),
+			nil,
+			order.CancellationConflict{CancellationID: "c1", Lines: []order.LineQuantity{one}},
 		},
 		"the whole under the id of a part is refused": {
 			[]order.Event{p, cut}, cancel("c1"), nil, order.CancellationConflict{CancellationID: "c1", Lines: []order.LineQuantity{one}},
@@ -249,7 +266,8 @@ func TestDecisions(t *testing.T) {
 					Lines: []order.CancelledLine{{LineID: "1", Quantity: 2, Credit: eur(1740)}, {LineID: "2", Quantity: 1, Credit: eur(0)}, {LineID: "3", Quantity: 1000, Credit: eur(135)}},
 				},
 				order.Cancelled{CancellationID: "c2", Reason: order.CancelOther, Credit: eur(740), At: now},
-			}, nil,
+			},
+			nil,
 		},
 		"a deadline in the future is not due": {
 			[]order.Event{p}, order.Expire{ID: orderID, Deadline: now + 1, Now: now}, nil, order.NotYetDue{Deadline: now + 1, Now: now},
@@ -263,7 +281,8 @@ func TestDecisions(t *testing.T) {
 		"a rejection for another reason is refused": {
 			[]order.Event{p, order.Rejected{Rejection: order.Rejection{Reason: order.RejectFraud}}},
 			order.Reject{ID: orderID, Rejection: order.Rejection{Reason: order.RejectOutOfStock}, Now: now},
-			nil, order.RejectionConflict{Reason: order.RejectFraud, Requested: order.RejectOutOfStock},
+			nil,
+			order.RejectionConflict{Reason: order.RejectFraud, Requested: order.RejectOutOfStock},
 		},
 		"another note under the id is refused": {
 			[]order.Event{p, note}, order.AddNote{ID: orderID, NoteID: "n1", Text: domain.NewPersonal("b"), Now: now}, nil, order.NoteConflict{NoteID: "n1"},

@@ -101,7 +101,7 @@ func Lifecycles() []Lifecycle {
 // PaymentStatus is what is known about the money of an order. It is derived, never set.
 type PaymentStatus string
 
-// The payment statuses. Payments are not recorded on orders yet, so there is one.
+// PaymentNotPaid is the only payment status: payments are not recorded on orders yet.
 const PaymentNotPaid PaymentStatus = "not_paid"
 
 // FulfilmentStatus is what is known about the goods of an order. It is derived, never set.

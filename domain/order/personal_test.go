@@ -75,7 +75,7 @@ func encoded(t *testing.T, e order.Event) []byte {
 
 // countPersonal counts the personal values that are given anywhere in v.
 func countPersonal(v reflect.Value) (n int) {
-	if p, ok := v.Interface().(domain.Personal); ok {
+	if p, ok := reflect.TypeAssert[domain.Personal](v); ok {
 		if p.IsZero() {
 			return 0
 		}
@@ -83,14 +83,13 @@ func countPersonal(v reflect.Value) (n int) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			n += countPersonal(v.Field(i))
+		for _, field := range v.Fields() {
+			n += countPersonal(field)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			n += countPersonal(v.Index(i))
 		}
-	default:
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package order_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -86,7 +87,7 @@ func TestLedgersUnderRandomCommands(t *testing.T) {
 		var log []order.Event
 		do := func(c order.Command) {
 			events, err := order.Decide(o, c)
-			if _, ok := err.(domain.Refusal); err != nil && !ok {
+			if _, ok := errors.AsType[domain.Refusal](err); err != nil && !ok {
 				t.Fatalf("%T: %v", c, err)
 			}
 			for _, e := range events {

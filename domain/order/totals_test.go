@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -137,7 +138,7 @@ func TestLargeOrder(t *testing.T) {
 	for n := range order.MaxLines {
 		price := int64(n % 7 * 15)
 		d.Lines = append(d.Lines, order.Line{
-			ID: fmt.Sprint(n + 1), SKU: fmt.Sprint("SKU ", n%400), Quantity: 2, RequiresShipping: true,
+			ID: strconv.Itoa(n + 1), SKU: fmt.Sprint("SKU ", n%400), Quantity: 2, RequiresShipping: true,
 			UnitPrice: money.Price(money.New(price, "GBP").Decimal()), Total: money.New(2*price, "GBP"),
 		})
 		sum += 2 * price

@@ -63,11 +63,12 @@ func (f *fields) personal(field string, p domain.Personal) {
 	f.check(domain.CheckPersonal(field, p, MaxTitle))
 }
 
-func (f *fields) required(field, s string, limit int) {
+// name checks a short text that must be given.
+func (f *fields) name(field, s string) {
 	if s == "" {
 		f.check(domain.InvalidField{Field: field, Reason: "is missing"})
 	}
-	f.text(field, s, limit)
+	f.text(field, s, MaxName)
 }
 
 func (f *fields) count(field string, n, limit int, unit string) {
@@ -102,8 +103,8 @@ func unique[T any](f *fields, field string, items []T, id func(*T) string) {
 // checkDetails refuses details that no order may have, whatever they add up to.
 func checkDetails(d *Details, n names) error {
 	f := &fields{names: n}
-	f.required("order_number", d.Number, MaxName)
-	f.required("channel", d.Channel, MaxName)
+	f.name("order_number", d.Number)
+	f.name("channel", d.Channel)
 	f.text("source_ref", d.SourceRef, MaxName)
 	f.text("customer_id", d.CustomerID, MaxName)
 	if _, ok := d.Currency.Exponent(); !ok {
@@ -121,7 +122,7 @@ func checkDetails(d *Details, n names) error {
 	f.tags(d.Tags)
 	f.count("attributes", len(d.Attributes), MaxAttributes, "attributes")
 	for _, k := range slices.Sorted(maps.Keys(d.Attributes)) {
-		f.required("attributes key", k, MaxName)
+		f.name("attributes key", k)
 		f.text("attributes."+k, d.Attributes[k], MaxText)
 	}
 	return f.err
@@ -225,6 +226,6 @@ const MaxPostcodePrefix = 4
 func (f *fields) tags(tags []string) {
 	f.count("tags", len(tags), MaxTags, "tags")
 	for i, t := range tags {
-		f.required(f.at("tags", i), t, MaxName)
+		f.name(f.at("tags", i), t)
 	}
 }

@@ -12,14 +12,15 @@ import (
 // TestHotEventsAreReadAsTheirTagsSay holds the readers that are written by hand to the struct tags.
 func TestHotEventsAreReadAsTheirTagsSay(t *testing.T) {
 	t.Parallel()
-	t.Run("reserved", readsLikeTags[Reserved](readReserved))
-	t.Run("confirmed", readsLikeTags[ReservationConfirmed](readConfirmed))
-	t.Run("released", readsLikeTags[ReservationReleased](readReleased))
-	t.Run("expired", readsLikeTags[ReservationExpired](readExpired))
+	readsLikeTags[Reserved](t, "reserved", readReserved)
+	readsLikeTags[ReservationConfirmed](t, "confirmed", readConfirmed)
+	readsLikeTags[ReservationReleased](t, "released", readReleased)
+	readsLikeTags[ReservationExpired](t, "expired", readExpired)
 }
 
-func readsLikeTags[E Event](read func([]byte) (Event, error)) func(*testing.T) {
-	return func(t *testing.T) {
+func readsLikeTags[E Event](t *testing.T, name string, read func([]byte) (Event, error)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
 		t.Parallel()
 		rapid.Check(t, func(t *rapid.T) {
 			data, err := domain.Marshal(rapid.Make[E]().Draw(t, "event"))
@@ -38,5 +39,5 @@ func readsLikeTags[E Event](read func([]byte) (Event, error)) func(*testing.T) {
 				t.Fatalf("by hand\n%+v, by tags\n%+v", byHand, byTags)
 			}
 		})
-	}
+	})
 }
