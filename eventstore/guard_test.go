@@ -316,7 +316,7 @@ func explain(t *testing.T, conn *pgx.Conn, query string) plan {
 	p := plan{text: strings.Join(lines, "\n")}
 	for _, l := range lines {
 		if l = strings.TrimSpace(l); strings.HasPrefix(l, "Buffers:") { // the first is the sum
-			for _, f := range strings.Fields(l) {
+			for f := range strings.FieldsSeq(l) {
 				var n int
 				if _, err := fmt.Sscanf(f, "hit=%d", &n); err == nil {
 					p.buffers += n

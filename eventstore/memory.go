@@ -182,10 +182,11 @@ func (m *Memory) SaveSnapshot(_ context.Context, s Snapshot) error {
 }
 
 func (m *Memory) now() time.Time {
+	now := time.Now
 	if m.Now != nil {
-		return m.Now().UTC().Truncate(time.Microsecond)
+		now = m.Now
 	}
-	return time.Now().UTC().Truncate(time.Microsecond)
+	return now().UTC().Truncate(time.Microsecond)
 }
 
 // eventID returns id, or a new one in its place.

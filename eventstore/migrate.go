@@ -67,7 +67,7 @@ func Migrate(ctx context.Context, dsn string, sets ...MigrationSet) error {
 	if err := prepareDatabase(ctx, dsn); err != nil {
 		return err
 	}
-	err := eachProvider(ctx, dsn, sets, func(p *goose.Provider, set MigrationSet) error {
+	err := eachProvider(dsn, sets, func(p *goose.Provider, set MigrationSet) error {
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("migrate %s: %w", set.Name, err)
 		}
@@ -226,7 +226,7 @@ func appliedVersions(ctx context.Context, conn *pgx.Conn, set MigrationSet) (map
 }
 
 // eachProvider runs do for every set, each with a goose provider that holds the advisory lock while it works.
-func eachProvider(ctx context.Context, dsn string, sets []MigrationSet, do func(*goose.Provider, MigrationSet) error) error {
+func eachProvider(dsn string, sets []MigrationSet, do func(*goose.Provider, MigrationSet) error) error {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -100,9 +101,7 @@ func newPool(ctx context.Context, dsn string, cfg PoolConfig, look func(context.
 	set["lock_timeout"] = milliseconds(cfg.LockTimeout)
 	set["idle_in_transaction_session_timeout"] = milliseconds(cfg.IdleInTransactionTimeout)
 	set["jit"] = "off" // our statements are short; compiling them is not
-	for k, v := range cfg.Settings {
-		set[k] = v
-	}
+	maps.Copy(set, cfg.Settings)
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("pool for %s: %w", cfg.Role, err)

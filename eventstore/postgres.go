@@ -68,10 +68,15 @@ func (c PostgresConfig) validate() error {
 		name  string
 		value int64
 	}{
-		{"WriterConns", int64(c.WriterConns)}, {"ReaderConns", int64(c.ReaderConns)},
-		{"MaxBatchEvents", int64(c.MaxBatchEvents)}, {"MaxBatchBytes", int64(c.MaxBatchBytes)},
-		{"QueueEvents", int64(c.QueueEvents)}, {"QueueBytes", int64(c.QueueBytes)},
-		{"AttemptTimeout", int64(c.AttemptTimeout)}, {"RetryFor", int64(c.RetryFor)}, {"DrainTimeout", int64(c.DrainTimeout)},
+		{"WriterConns", int64(c.WriterConns)},
+		{"ReaderConns", int64(c.ReaderConns)},
+		{"MaxBatchEvents", int64(c.MaxBatchEvents)},
+		{"MaxBatchBytes", int64(c.MaxBatchBytes)},
+		{"QueueEvents", int64(c.QueueEvents)},
+		{"QueueBytes", int64(c.QueueBytes)},
+		{"AttemptTimeout", int64(c.AttemptTimeout)},
+		{"RetryFor", int64(c.RetryFor)},
+		{"DrainTimeout", int64(c.DrainTimeout)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("open log: %s is negative", f.name)

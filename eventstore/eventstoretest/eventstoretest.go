@@ -348,7 +348,10 @@ func pages(t *testing.T, log eventstore.Log) {
 		t.Errorf("stream behind its end: %d events", len(s))
 	}
 	seen := 0
-	for range log.ReadStream(t.Context(), "order-1", 1) {
+	for _, err := range log.ReadStream(t.Context(), "order-1", 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if seen++; seen == 3 {
 			break // must not hang or panic
 		}

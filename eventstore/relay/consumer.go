@@ -47,7 +47,7 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	return c
 }
 
-func (c *ConsumerConfig) validate() error {
+func (c ConsumerConfig) validate() error {
 	switch {
 	case c.Conn == nil:
 		return errors.New("consumer: Conn is missing")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -236,7 +237,7 @@ func TestSubjects(t *testing.T) {
 	} {
 		e := someEvent(t)
 		e.Type = typ
-		if got := relay.Encode(&e, someEpoch).Subject; got != want+fmt.Sprint(relay.Partition("0198c0de-0000-7000-8000-000000000001")) {
+		if got := relay.Encode(&e, someEpoch).Subject; got != want+strconv.Itoa(relay.Partition("0198c0de-0000-7000-8000-000000000001")) {
 			t.Errorf("subject of %q is %s, want %s…", typ, got, want)
 		}
 	}

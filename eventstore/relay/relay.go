@@ -86,12 +86,12 @@ func (c Config) withDefaults() Config {
 	c.AckTimeout = cmp.Or(c.AckTimeout, 5*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // the default clock
+		c.Now = time.Now
 	}
 	return c
 }
 
-func (c *Config) validate() error {
+func (c Config) validate() error {
 	switch {
 	case c.Log == nil:
 		return errors.New("relay: Log is missing")
