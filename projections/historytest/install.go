@@ -3,6 +3,7 @@ package historytest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -34,11 +35,12 @@ func Install(tb testing.TB, p projections.Projection) *pgxpool.Pool {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(pool.Close)
-	sql := "CREATE SCHEMA " + schema + ";" + p.Schema()
+	var sql strings.Builder
+	sql.WriteString("CREATE SCHEMA " + schema + ";" + p.Schema())
 	for _, t := range p.Tables() {
-		sql += fmt.Sprintf(";CREATE VIEW readmodel.%s AS SELECT * FROM %s.%s", t, schema, t)
+		fmt.Fprintf(&sql, ";CREATE VIEW readmodel.%s AS SELECT * FROM %s.%s", t, schema, t)
 	}
-	if _, err := pool.Exec(tb.Context(), sql); err != nil {
+	if _, err := pool.Exec(tb.Context(), sql.String()); err != nil {
 		tb.Fatalf("make the tables of %s: %v", p.Name(), err)
 	}
 	return pool

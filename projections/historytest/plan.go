@@ -27,7 +27,9 @@ func Explain(tb testing.TB, pool *pgxpool.Pool, sql string, args ...any) *Plan {
 	if err := pool.QueryRow(tb.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT json) "+sql, args...).Scan(&b); err != nil {
 		tb.Fatalf("explain %s: %v", sql, err)
 	}
-	var plans []struct{ Plan Plan }
+	var plans []struct {
+		Plan Plan `json:"Plan"`
+	}
 	if err := json.Unmarshal(b, &plans); err != nil || len(plans) != 1 {
 		tb.Fatalf("plan %s: %v", b, err)
 	}

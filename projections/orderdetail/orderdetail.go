@@ -24,8 +24,8 @@ type Text struct {
 
 // MarshalJSON writes the text if it was revealed and is in clear, else the mark.
 func (t Text) MarshalJSON() ([]byte, error) {
-	if clear, ok := t.Reveal(); ok && t.shown {
-		return json.Marshal(clear)
+	if text, ok := t.Reveal(); ok && t.shown {
+		return json.Marshal(text)
 	}
 	return t.Personal.MarshalJSON()
 }

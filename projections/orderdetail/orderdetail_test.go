@@ -114,17 +114,21 @@ func TestPersonalDataIsAMarkUntilRevealed(t *testing.T) {
 	d.RevealPersonal()
 	var shown struct {
 		Contact struct {
-			Name, Email string
-			Delivery    struct {
-				Lines []string
-				City  string
-			}
-		}
-		Notes []struct{ Text, Author string }
+			Name     string `json:"name"`
+			Email    string `json:"email"`
+			Delivery struct {
+				Lines []string `json:"lines"`
+				City  string   `json:"city"`
+			} `json:"delivery"`
+		} `json:"contact"`
+		Notes []struct {
+			Text   string `json:"text"`
+			Author string `json:"author"`
+		} `json:"notes"`
 		Holds []struct {
-			Note     string
+			Note     string `json:"note"`
 			PlacedBy string `json:"placed_by"`
-		}
+		} `json:"holds"`
 	}
 	if err := json.Unmarshal([]byte(asJSON(t, d)), &shown); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,9 @@ func table() projections.Table {
 		Name: "order_detail",
 		Key:  []string{"order_id"},
 		Columns: []projections.Column{
-			{Name: "position", Type: "bigint"}, {Name: "version", Type: "bigint"}, {Name: "order_id", Type: "text"},
+			{Name: "position", Type: "bigint"},
+			{Name: "version", Type: "bigint"},
+			{Name: "order_id", Type: "text"},
 			{Name: "document", Type: "bytea"},
 		},
 	}

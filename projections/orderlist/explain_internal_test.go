@@ -1,7 +1,7 @@
 package orderlist
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +28,7 @@ FROM generate_series(1, $1::int) AS i, LATERAL (SELECT timestamptz '2026-01-01' 
 
 func explain(t *testing.T, pool *pgxpool.Pool, f Filter) *historytest.Plan {
 	t.Helper()
-	sql, args, _, _, err := f.query()
+	sql, args, _, _, err := pageOf(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func explain(t *testing.T, pool *pgxpool.Pool, f Filter) *historytest.Plan {
 func TestEveryQueryUsesAnIndex(t *testing.T) {
 	const rows = 100_000
 	pool := historytest.Install(t, Projection{})
-	for _, sql := range []string{strings.ReplaceAll(fill, "$1::int", fmt.Sprint(rows)), "VACUUM ANALYZE order_list"} {
+	for _, sql := range []string{strings.ReplaceAll(fill, "$1::int", strconv.Itoa(rows)), "VACUUM ANALYZE order_list"} {
 		if _, err := pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}

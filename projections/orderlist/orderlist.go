@@ -93,9 +93,9 @@ type Filter struct {
 // Page is one page of the list.
 type Page = keyset.Page[Row]
 
-// normal returns f with its lists sorted and its times in UTC, so that filters that mean the same have one scope; or a
+// normalised returns f with its lists sorted and its times in UTC, so that filters that mean the same have one scope; or a
 // [*keyset.FilterError].
-func (f Filter) normal() (Filter, error) {
+func normalised(f Filter) (Filter, error) {
 	for _, l := range f.lists() {
 		if err := keyset.CheckText(l.field, *l.values...); err != nil {
 			return Filter{}, err

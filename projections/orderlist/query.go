@@ -13,7 +13,7 @@ import (
 // List returns one page of the orders that f lets through. Its errors match [keyset.ErrBadFilter] or
 // [keyset.ErrBadCursor] where the caller is at fault.
 func List(ctx context.Context, db keyset.Querier, f Filter) (Page, error) {
-	sql, args, scope, f, err := f.query()
+	sql, args, scope, f, err := pageOf(f)
 	if err != nil {
 		return Page{}, fmt.Errorf("list orders: %w", err)
 	}
@@ -31,7 +31,7 @@ func List(ctx context.Context, db keyset.Querier, f Filter) (Page, error) {
 
 // CountUpTo counts the orders that f lets through, up to [keyset.MaxCount]. Order, limit and cursor play no part.
 func CountUpTo(ctx context.Context, db keyset.Querier, f Filter) (keyset.Count, error) {
-	f, err := f.normal()
+	f, err := normalised(f)
 	if err != nil {
 		return keyset.Count{}, fmt.Errorf("count orders: %w", err)
 	}
@@ -61,9 +61,9 @@ func Get(ctx context.Context, db keyset.Querier, orderID string) (Row, error) {
 	return r, nil
 }
 
-// query returns the SQL of one page, with the scope of its cursors and the filter in its normal form.
-func (f Filter) query() (sql string, args []any, scope keyset.Scope, normal Filter, err error) {
-	if f, err = f.normal(); err != nil {
+// pageOf returns the SQL of one page, with the scope of its cursors and the filter in its normal form.
+func pageOf(f Filter) (sql string, args []any, scope keyset.Scope, normal Filter, err error) {
+	if f, err = normalised(f); err != nil {
 		return "", nil, scope, f, err
 	}
 	if scope, err = keyset.NewScope("orders", &f); err != nil {

@@ -66,10 +66,17 @@ func table() projections.Table {
 		Name: "stuck_orders",
 		Key:  []string{"order_id"},
 		Columns: []projections.Column{
-			{Name: "seq", Type: "bigint"}, {Name: "version", Type: "bigint"}, {Name: "position", Type: "bigint"},
-			{Name: "since", Type: "timestamptz"}, {Name: "held_until", Type: "timestamptz"}, {Name: "held", Type: "boolean"},
-			{Name: "unfinished", Type: "boolean"}, {Name: "order_id", Type: "text"}, {Name: "channel", Type: "text"},
-			{Name: "lifecycle", Type: "text"}, {Name: "state", Type: "bytea"},
+			{Name: "seq", Type: "bigint"},
+			{Name: "version", Type: "bigint"},
+			{Name: "position", Type: "bigint"},
+			{Name: "since", Type: "timestamptz"},
+			{Name: "held_until", Type: "timestamptz"},
+			{Name: "held", Type: "boolean"},
+			{Name: "unfinished", Type: "boolean"},
+			{Name: "order_id", Type: "text"},
+			{Name: "channel", Type: "text"},
+			{Name: "lifecycle", Type: "text"},
+			{Name: "state", Type: "bytea"},
 		},
 	}
 }

@@ -50,6 +50,8 @@ func waits(o *order.Order, now domain.Time) (waits, held bool) {
 		return true, held
 	case order.LifecycleConfirmed:
 		return held, held
+	case order.LifecycleNone, order.LifecycleCompleted, order.LifecycleRejected, order.LifecycleExpired, order.LifecycleCancelled:
+		// Not there yet, or over: nobody waits.
 	}
 	return false, held
 }
@@ -61,8 +63,13 @@ func TestListEqualsTheOrders(t *testing.T) {
 	historytest.Apply(t, pool, stuckorders.Projection{}, log.Events, 300)
 	now := log.Now.Add(time.Hour)
 	for _, f := range []stuckorders.Filter{
-		{}, {Limit: 7}, {OlderThan: 40 * time.Hour, Limit: 13}, {OnHold: new(true)}, {OnHold: new(false), Limit: 11},
-		{Lifecycle: []string{"confirmed"}}, {Lifecycle: []string{"pending", "cancelling"}, Channels: []string{"web"}},
+		{},
+		{Limit: 7},
+		{OlderThan: 40 * time.Hour, Limit: 13},
+		{OnHold: new(true)},
+		{OnHold: new(false), Limit: 11},
+		{Lifecycle: []string{"confirmed"}},
+		{Lifecycle: []string{"pending", "cancelling"}, Channels: []string{"web"}},
 	} {
 		want := map[string]bool{}
 		for id, o := range log.Orders {

@@ -71,19 +71,21 @@ func orderSentence(ev order.Event) string {
 }
 
 func rejected(r *order.Rejection) string {
-	text := "The order was rejected: " + strings.ReplaceAll(string(r.Reason), "_", " ")
+	var text strings.Builder
+	text.WriteString("The order was rejected: " + strings.ReplaceAll(string(r.Reason), "_", " "))
 	for i, s := range r.Shortages {
 		if i == 3 {
-			text += fmt.Sprintf(" and %d more", len(r.Shortages)-i)
+			fmt.Fprintf(&text, " and %d more", len(r.Shortages)-i)
 			break
 		}
 		sep := "; "
 		if i > 0 {
 			sep = ", "
 		}
-		text += fmt.Sprintf("%s%d of %d × %s at %s", sep, s.Available, s.Requested, s.SKU, s.Location)
+		fmt.Fprintf(&text, "%s%d of %d × %s at %s", sep, s.Available, s.Requested, s.SKU, s.Location)
 	}
-	return text + "."
+	text.WriteByte('.')
+	return text.String()
 }
 
 func stockSentence(ev stock.Event, item string) string {

@@ -56,8 +56,10 @@ func refuse(log *historytest.Log, id string) refusals {
 				},
 			})
 		}
-		r = append(r, eventstore.Outcome{CommandID: uuid.New(), RecordedAt: e.RecordedAt, Receipt: eventstore.Receipt{First: e.Position, Last: e.Position},
-			Verdict: &eventstore.Verdict{Key: id, Type: "order.tag", Data: []byte("{}")}})
+		r = append(r, eventstore.Outcome{
+			CommandID: uuid.New(), RecordedAt: e.RecordedAt, Receipt: eventstore.Receipt{First: e.Position, Last: e.Position},
+			Verdict: &eventstore.Verdict{Key: id, Type: "order.tag", Data: []byte("{}")},
+		})
 	}
 	return r
 }
@@ -110,7 +112,11 @@ func TestPagesAreTheWholeTimeline(t *testing.T) {
 	for _, id := range ids[:8] {
 		refused := refuse(log, id)
 		for _, f := range []timeline.Filter{
-			{OldestFirst: true, Limit: 1}, {Limit: 1}, {OldestFirst: true, Limit: 3}, {Limit: 3}, {Limit: 200},
+			{OldestFirst: true, Limit: 1},
+			{Limit: 1},
+			{OldestFirst: true, Limit: 3},
+			{Limit: 3},
+			{Limit: 200},
 			{Limit: 2, Types: []string{"order.confirm", "order.placed", "stock.reserved"}},
 			{Limit: 2, Types: []string{"order.confirm"}, OldestFirst: true},
 		} {
@@ -281,20 +287,27 @@ func samples() []interface{ EventType() string } {
 	cents := money.New(1250, "EUR")
 	return []interface{ EventType() string }{
 		order.Placed{Details: order.Details{Number: "W-1", Channel: "web", Totals: order.Totals{Grand: cents}, Lines: []order.Line{{ID: "1", SKU: "A", Quantity: 3, UnitPrice: "1", Total: cents, Net: cents}}, Attributes: map[string]string{"b": "2", "a": "1"}}, At: 1_700_000_000_000_000},
-		order.Confirmed{At: 1}, order.Rejected{Rejection: order.Rejection{Reason: order.RejectOutOfStock, Shortages: []order.Shortage{{SKU: "A", Location: "BER1", Requested: 5, Available: 1}}}, At: 1},
-		order.Expired{Deadline: 1, At: 2}, order.HoldPlaced{HoldID: "h1", Kind: order.HoldFraud, Blocks: []order.Verb{order.VerbShip}, Until: 9, Note: note, At: 1},
+		order.Confirmed{At: 1},
+		order.Rejected{Rejection: order.Rejection{Reason: order.RejectOutOfStock, Shortages: []order.Shortage{{SKU: "A", Location: "BER1", Requested: 5, Available: 1}}}, At: 1},
+		order.Expired{Deadline: 1, At: 2},
+		order.HoldPlaced{HoldID: "h1", Kind: order.HoldFraud, Blocks: []order.Verb{order.VerbShip}, Until: 9, Note: note, At: 1},
 		order.HoldReleased{HoldID: "h1", Note: note, At: 1},
 		order.LinesCancelled{CancellationID: "c1", Reason: order.CancelCustomer, Note: note, Lines: []order.CancelledLine{{LineID: "1", Quantity: 1, Credit: cents}}, Credit: cents, At: 1},
 		order.Cancelled{CancellationID: "c1", Reason: order.CancelCustomer, Credit: cents, At: 1},
-		order.NoteAdded{NoteID: "n1", Text: note, At: 1}, order.Tagged{Tags: []string{"vip"}, At: 1}, order.Untagged{Tags: []string{"vip"}, At: 1},
-		stock.Received{MovementID: "m1", Quantity: 9_007_199_254_740_993, At: 1}, stock.Adjusted{MovementID: "m1", Delta: -2, At: 1},
-		stock.Counted{MovementID: "m1", Counted: 4, Delta: -1, At: 1}, stock.OversoldDetected{OnHand: 1, Reserved: 3, Short: 2, At: 1},
+		order.NoteAdded{NoteID: "n1", Text: note, At: 1},
+		order.Tagged{Tags: []string{"vip"}, At: 1},
+		order.Untagged{Tags: []string{"vip"}, At: 1},
+		stock.Received{MovementID: "m1", Quantity: 9_007_199_254_740_993, At: 1},
+		stock.Adjusted{MovementID: "m1", Delta: -2, At: 1},
+		stock.Counted{MovementID: "m1", Counted: 4, Delta: -1, At: 1},
+		stock.OversoldDetected{OnHand: 1, Reserved: 3, Short: 2, At: 1},
 		stock.Reserved{OrderID: "o1", Reservations: []stock.Granted{{ReservationID: "r1", FromStock: 1, Backordered: 1}}, ExpiresAt: 2, At: 1},
 		stock.ReservationExtended{OrderID: "o1", ReservationIDs: []string{"r1"}, ExpiresAt: 2, At: 1},
 		stock.ReservationConfirmed{OrderID: "o1", ReservationIDs: []string{"r1"}, At: 1},
 		stock.ReservationReleased{OrderID: "o1", Parts: []stock.ReleasedPart{{ReservationID: "r1", FromStock: 1, Closed: true}}, At: 1},
 		stock.ReservationExpired{OrderID: "o1", ReservationID: "r1", FromStock: 1, At: 1},
-		stock.BackorderPolicySet{Limit: 5, At: 1}, stock.SafetyStockSet{Quantity: 2, At: 1},
+		stock.BackorderPolicySet{Limit: 5, At: 1},
+		stock.SafetyStockSet{Quantity: 2, At: 1},
 	}
 }
 
@@ -381,15 +394,18 @@ func TestPayloads(t *testing.T) {
 			`{"note_id":"n1","text":"\"hi\"","public":true,"at":"1970-01-01T00:00:00.000001Z"}`, "A note for the customer was written.",
 		},
 		"unknown type": {
-			eventstore.Event{Type: "payment.payment_captured", Schema: 3, Data: future}, false,
+			eventstore.Event{Type: "payment.payment_captured", Schema: 3, Data: future},
+			false,
 			`{"amount":9007199254740993,"list":[1,-1],"name":"[personal]"}`, "Payment payment captured.",
 		},
 		"unknown type, shown": {
-			eventstore.Event{Type: "payment.captured", Schema: 3, Data: future}, true,
+			eventstore.Event{Type: "payment.captured", Schema: 3, Data: future},
+			true,
 			`{"amount":9007199254740993,"list":[1,-1],"name":"Ada"}`, "Payment captured.",
 		},
 		"schema of tomorrow": {
-			eventstore.Event{Type: order.TypeConfirmed, Schema: 99, Data: future}, false,
+			eventstore.Event{Type: order.TypeConfirmed, Schema: 99, Data: future},
+			false,
 			`{"amount":9007199254740993,"list":[1,-1],"name":"[personal]"}`, "Order confirmed.",
 		},
 		"damaged": {eventstore.Event{Type: order.TypeConfirmed, Schema: 1, Data: []byte{0xc1}}, false, `{"data":"wQ=="}`, "Order confirmed."},
