@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -133,7 +134,7 @@ func (e *engine) place(change func(*order.Details), skus ...string) order.ID {
 	eur := func(minor int64) money.Money { return money.New(minor, "EUR") }
 	d := order.Details{Channel: "web", Currency: "EUR"}
 	for i, sku := range skus {
-		d.Lines = append(d.Lines, order.Line{ID: fmt.Sprint(i + 1), SKU: sku, Title: sku, Quantity: 1, UnitPrice: "1.00", Total: eur(100), RequiresShipping: true})
+		d.Lines = append(d.Lines, order.Line{ID: strconv.Itoa(i + 1), SKU: sku, Title: sku, Quantity: 1, UnitPrice: "1.00", Total: eur(100), RequiresShipping: true})
 	}
 	sum := eur(int64(100 * len(skus)))
 	d.Totals = order.Totals{Goods: sum, Discount: eur(0), Shipping: eur(0), Surcharge: eur(0), Tax: eur(0), Grand: sum}

@@ -24,11 +24,11 @@ const (
 	envPrefix = "WAYBILL_"
 	// FileVariable names the configuration file; the caller of Load reads it, since a flag may go before it.
 	FileVariable = envPrefix + "CONFIG"
-	// ServerVariable and KeyVariable say to the client commands where the engine is, and who asks. They configure no
-	// engine; Load lets them pass.
+	// ServerVariable says to the client commands where the engine is. It configures no engine; Load lets it pass.
 	ServerVariable = envPrefix + "SERVER"
-	KeyVariable    = envPrefix + "KEY"
-	byDefault      = "default"
+	// KeyVariable says to the client commands who asks. It configures no engine; Load lets it pass.
+	KeyVariable = envPrefix + "KEY"
+	byDefault   = "default"
 )
 
 // Origins says of every key where its value came from: "flag --http-addr", "environment NATS_URL",

@@ -162,7 +162,7 @@ func next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, erro
 func (s *Subscriber) handle(ctx context.Context, topic string, msg jetstream.Msg, out chan<- *message.Message) {
 	m, err := fromNATS(msg)
 	if err != nil {
-		s.answer(ctx, topic, msg.Term(), "terminating a message that cannot be read")
+		s.answer(ctx, topic, msg.Term(), "term")
 		return
 	}
 	mctx, cancel := context.WithCancel(ctx)
@@ -179,12 +179,12 @@ func (s *Subscriber) handle(ctx context.Context, topic string, msg jetstream.Msg
 			s.acknowledge(ctx, topic, msg)
 			return
 		case <-m.Nacked():
-			s.answer(ctx, topic, msg.NakWithDelay(s.config.NakDelay), "nacking a message")
+			s.answer(ctx, topic, msg.NakWithDelay(s.config.NakDelay), "nak with delay")
 			return
 		case <-heartbeat.C:
-			s.answer(ctx, topic, msg.InProgress(), "keeping a message")
+			s.answer(ctx, topic, msg.InProgress(), "in progress")
 		case <-ctx.Done():
-			s.answer(ctx, topic, msg.Nak(), "giving a message back")
+			s.answer(ctx, topic, msg.Nak(), "nak")
 			return
 		}
 	}
@@ -195,12 +195,12 @@ func (s *Subscriber) handle(ctx context.Context, topic string, msg jetstream.Msg
 func (s *Subscriber) acknowledge(ctx context.Context, topic string, msg jetstream.Msg) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchWait)
 	defer cancel()
-	s.answer(ctx, topic, msg.DoubleAck(ctx), "acknowledging a message")
+	s.answer(ctx, topic, msg.DoubleAck(ctx), "ack")
 }
 
 func (s *Subscriber) answer(ctx context.Context, topic string, err error, what string) {
 	if err != nil {
-		s.config.Logger.WarnContext(ctx, what+" went wrong", slog.String("topic", topic), slog.Any("error", err))
+		s.config.Logger.WarnContext(ctx, "a message was not answered", slog.String("topic", topic), slog.String("answer", what), slog.Any("error", err))
 	}
 }
 

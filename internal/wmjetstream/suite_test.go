@@ -42,7 +42,10 @@ func TestPubSub(t *testing.T) {
 		// Not declared: NewSubscriberReceivesOldMessages. A group remembers what it has handled, also for new members.
 	}
 	tests.TestPubSub(t, features,
-		func(t *testing.T) (message.Publisher, message.Subscriber) { return b.pubSub(t, "suite") },
+		func(t *testing.T) (message.Publisher, message.Subscriber) {
+			t.Helper()
+			return b.pubSub(t, "suite")
+		},
 		b.pubSub,
 	)
 }

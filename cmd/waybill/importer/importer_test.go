@@ -3,11 +3,13 @@ package importer_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +65,7 @@ func (e *engine) Send(ctx context.Context, all []importer.Command) ([]importer.V
 	return verdicts, nil
 }
 
-var errCut = fmt.Errorf("the line was cut")
+var errCut = errors.New("the line was cut")
 
 func (e *engine) events() int64 {
 	e.t.Helper()
@@ -227,7 +229,7 @@ func TestJSONL(t *testing.T) {
 	if r.Orders != 2 || r.LeftOut != 4 || r.Receipts != 2 || !r.Sums[0].Agrees() {
 		t.Errorf("got %+v", r)
 	}
-	if want := []string{"3", "4", "5", "6"}; !slices.EqualFunc(r.Findings, want, func(f importer.Finding, line string) bool { return fmt.Sprint(f.Line) == line }) {
+	if want := []string{"3", "4", "5", "6"}; !slices.EqualFunc(r.Findings, want, func(f importer.Finding, line string) bool { return strconv.Itoa(f.Line) == line }) {
 		t.Errorf("found %q, want the lines %v", found(r), want)
 	}
 }

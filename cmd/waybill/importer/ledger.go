@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -44,12 +45,12 @@ func (l Ledger) find(c Cancellation) (*sale, string) {
 	}
 	sales := l[key(c.Customer, c.SKU, c.Price)]
 	most := int64(0)
-	for n := len(sales) - 1; n >= 0; n-- {
-		if sales[n].open >= c.Quantity {
-			sales[n].open -= c.Quantity
-			return sales[n], ""
+	for _, s := range slices.Backward(sales) {
+		if s.open >= c.Quantity {
+			s.open -= c.Quantity
+			return s, ""
 		}
-		most = max(most, sales[n].open)
+		most = max(most, s.open)
 	}
 	if len(sales) == 0 {
 		return nil, fmt.Sprintf("cancels a sale that is not in the file: customer %s bought no %s at this price before", c.Customer, c.SKU)
