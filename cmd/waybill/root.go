@@ -36,7 +36,7 @@ The first minutes:
 	}
 	add("run", newDev(a), newServe(a), newMigrate(a))
 	add("use", newOrders(a), newStock(a), newEvents(a), newCommands(a), newProjections(a), newImport(a))
-	add("care", newVerify(a), newKeys(a), newConfig(a))
+	add("care", newDoctor(a), newVerify(a), newKeys(a), newConfig(a))
 	return root
 }
 

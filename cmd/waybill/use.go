@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -39,12 +40,30 @@ func (r *remote) flags(c *cobra.Command) {
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{asTable, asJSON, asLines}, cobra.ShellCompDirectiveNoFileComp))
 }
 
+// outputFlag adds --output to a command that does not talk to a running engine.
+func outputFlag(c *cobra.Command, output *string, forms ...string) {
+	c.Flags().StringVarP(output, "output", "o", forms[0], oneOf(forms))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkOutput refuses a form of output that the command does not have.
+func checkOutput(output string, forms ...string) error {
+	if !slices.Contains(forms, output) {
+		return fail(exitUsage, "", "--output %q: choose %s", output, oneOf(forms))
+	}
+	return nil
+}
+
+// oneOf lists words: "table, json or jsonl".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 // client finds the server: the flag, the environment, or a dev that runs on this machine.
 func (r *remote) client() (*client.Client, error) {
-	switch r.output {
-	case asTable, asJSON, asLines:
-	default:
-		return nil, fail(exitUsage, "", "--output %q: choose table, json or jsonl", r.output)
+	if err := checkOutput(r.output, asTable, asJSON, asLines); err != nil {
+		return nil, err
 	}
 	c := &client.Client{Base: strings.TrimRight(firstOf(r.server, r.app.env("WAYBILL_SERVER")), "/"), Key: firstOf(r.key, r.app.env("WAYBILL_KEY"))}
 	addr := config.Default().HTTP.Addr

@@ -52,19 +52,25 @@ something is violated.`,
 // systemConfig is the configuration of a command that looks at the servers themselves: what it is told, or else those of
 // a running dev.
 func systemConfig(a *app, cmd *cobra.Command) (config.Config, error) {
-	cfg, _, err := loadConfig(a, cmd.Flags())
+	cfg, _, err := findSystem(a, cmd)
+	return cfg, err
+}
+
+// findSystem is systemConfig, and tells whether the servers are those of a dev.
+func findSystem(a *app, cmd *cobra.Command) (cfg config.Config, dev bool, err error) {
+	cfg, _, err = loadConfig(a, cmd.Flags())
 	if err != nil || cfg.Database.URL != "" {
-		return cfg, err
+		return cfg, false, err
 	}
 	info, ok, err := findDev(cfg.HTTP.Addr)
 	if err != nil {
-		return cfg, err
+		return cfg, false, err
 	}
 	if !ok {
-		return cfg, fail(exitUsage, "waybill dev", "database.url is not set, and no dev is running on %s", cfg.HTTP.Addr)
+		return cfg, false, fail(exitUsage, "waybill dev", "database.url is not set, and no dev is running on %s", cfg.HTTP.Addr)
 	}
 	cfg.Database.URL, cfg.NATS.URL = config.Secret(info.DatabaseURL), config.Secret(info.NATS)
-	return cfg, nil
+	return cfg, true, nil
 }
 
 func runVerify(ctx context.Context, a *app, cfg config.Config) ([]verify.Result, error) {

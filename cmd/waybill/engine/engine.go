@@ -7,7 +7,9 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/google/uuid"
@@ -50,6 +52,9 @@ func Projections() []projections.Projection {
 		orderlist.Projection{}, orderdetail.Projection{}, timeline.Projection{}, stocklevels.Projection{}, stuckorders.Projection{},
 	}
 }
+
+// Processes are the names of all process managers.
+func Processes() []string { return []string{processes.Placement{}.Name()} }
 
 // Options say what a process runs on. All are required.
 type Options struct {
@@ -97,7 +102,7 @@ type Engine struct {
 
 // Open connects to everything and checks that it fits; nothing runs yet. Close lets go of it.
 func Open(ctx context.Context, o Options) (_ *Engine, err error) {
-	e := &Engine{Options: o, holder: uuid.NewString()}
+	e := &Engine{Options: o, holder: holder()}
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -116,6 +121,15 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 		}
 	}
 	return e, nil
+}
+
+// holder names this process in leases, for people too; no two are named alike.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8])
 }
 
 func (e *Engine) has(role string) bool { return slices.Contains(e.Config.Roles, role) }
@@ -204,7 +218,7 @@ func (e *Engine) openProcesses(ctx context.Context) error {
 	if !e.has(config.RoleProcesses) {
 		return nil
 	}
-	pool, err := e.pool(ctx, eventstore.RoleProcess, 8)
+	pool, err := e.poolOf(ctx, processes.PoolConfig())
 	if err != nil {
 		return err
 	}
@@ -224,7 +238,11 @@ func (e *Engine) openProcesses(ctx context.Context) error {
 }
 
 func (e *Engine) pool(ctx context.Context, role eventstore.Role, conns int32) (*pgxpool.Pool, error) {
-	pool, err := eventstore.NewPool(ctx, e.Config.Database.URL.Reveal(), eventstore.PoolConfig{Role: role, MaxConns: conns})
+	return e.poolOf(ctx, eventstore.PoolConfig{Role: role, MaxConns: conns})
+}
+
+func (e *Engine) poolOf(ctx context.Context, cfg eventstore.PoolConfig) (*pgxpool.Pool, error) {
+	pool, err := eventstore.NewPool(ctx, e.Config.Database.URL.Reveal(), cfg)
 	if err != nil {
 		return nil, err
 	}
