@@ -296,7 +296,7 @@ func TestCodes(t *testing.T) {
 // TestCommandLine asks the program for every command and flag that a code block uses.
 func TestCommandLine(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "waybill")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../cmd/waybill").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "../cmd/waybill").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	help := map[string]string{}
