@@ -75,14 +75,6 @@ func (m Money) Sub(n Money) (Money, error) {
 	return Money{Minor: diff, Currency: m.Currency}, nil
 }
 
-// Neg returns -m. It fails with [ErrOverflow] for the one amount that has no opposite.
-func (m Money) Neg() (Money, error) {
-	if m.Minor == math.MinInt64 {
-		return Money{}, fmt.Errorf("-(%d): %w", m.Minor, ErrOverflow)
-	}
-	return Money{Minor: -m.Minor, Currency: m.Currency}, nil
-}
-
 // Mul returns m × n. It fails with [ErrOverflow].
 func (m Money) Mul(n int64) (Money, error) {
 	hi, lo := bits.Mul64(magnitude(m.Minor), magnitude(n))
@@ -99,18 +91,6 @@ func (m Money) Compare(n Money) (int, error) {
 		return 0, &CurrencyMismatchError{Left: m.Currency, Right: n.Currency}
 	}
 	return cmp.Compare(m.Minor, n.Minor), nil
-}
-
-// Sum adds amounts up; no amounts give zero of currency c. Every amount must be of currency c.
-func Sum(c Currency, amounts ...Money) (Money, error) {
-	sum := Money{Currency: c}
-	var err error
-	for _, m := range amounts {
-		if sum, err = sum.Add(m); err != nil {
-			return Money{}, err
-		}
-	}
-	return sum, nil
 }
 
 // Parse reads a decimal amount in major units, such as "12.34" for GBP or "-500" for JPY. Fewer digits after the point

@@ -214,9 +214,6 @@ func (p *Postgres) TCPURL(database string) string {
 // Dir is the folder of the cluster: that of the configuration, or the one that had to be taken instead.
 func (p *Postgres) Dir() string { return p.home.dir }
 
-// SocketDir is the folder of the Unix socket, the -h of psql.
-func (p *Postgres) SocketDir() string { return p.home.socketDir }
-
 // PID of the postmaster.
 func (p *Postgres) PID() int { return p.server.cmd.Process.Pid }
 

@@ -322,24 +322,6 @@ func TestBatchesDoNotMatter(t *testing.T) {
 	}
 }
 
-func TestGet(t *testing.T) {
-	log := historytest.Random(4, 300)
-	pool := historytest.Install(t, orderlist.Projection{})
-	historytest.Apply(t, pool, orderlist.Projection{}, log.Events, 100)
-	for _, want := range newModel(log).rows {
-		got, err := orderlist.Get(t.Context(), pool, want.OrderID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if g, w := asJSON(t, got), asJSON(t, want); g != w {
-			t.Fatalf("order %s\nwant %s", g, w)
-		}
-	}
-	if _, err := orderlist.Get(t.Context(), pool, "nobody"); !errors.Is(err, keyset.ErrNotFound) {
-		t.Errorf("get of an unknown order: %v, want ErrNotFound", err)
-	}
-}
-
 func TestBadFiltersAndCursors(t *testing.T) {
 	log := historytest.Random(5, 300)
 	pool := historytest.Install(t, orderlist.Projection{})

@@ -2,7 +2,6 @@ package orderlist
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -43,22 +42,6 @@ func CountUpTo(ctx context.Context, db keyset.Querier, f Filter) (keyset.Count, 
 		return keyset.Count{}, fmt.Errorf("count orders: %w", err)
 	}
 	return keyset.CountOf(n), nil
-}
-
-// Get returns the row of one order; without one, the error matches [keyset.ErrNotFound].
-func Get(ctx context.Context, db keyset.Querier, orderID string) (Row, error) {
-	rows, err := db.Query(ctx, "SELECT "+columns+" FROM readmodel.order_list WHERE order_id = $1", orderID)
-	if err != nil {
-		return Row{}, fmt.Errorf("read order %s from the list: %w", orderID, err)
-	}
-	r, err := pgx.CollectExactlyOneRow(rows, scanRow)
-	if errors.Is(err, pgx.ErrNoRows) {
-		err = keyset.ErrNotFound
-	}
-	if err != nil {
-		return Row{}, fmt.Errorf("read order %s from the list: %w", orderID, err)
-	}
-	return r, nil
 }
 
 // pageOf returns the SQL of one page, with the scope of its cursors and the filter in its normal form.

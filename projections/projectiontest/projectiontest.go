@@ -57,25 +57,6 @@ func Connect(tb testing.TB, dsn string, role eventstore.Role) *pgxpool.Pool {
 	return pool
 }
 
-// Encoded makes events out of what a domain's Encode returns, all with one metadata:
-//
-//	event := projectiontest.Encoded(t, meta)
-//	events := []eventstore.NewEvent{event(order.Encode(placed)), event(order.Encode(confirmed))}
-func Encoded(tb testing.TB, meta eventstore.Meta) func(typ string, schema int16, data []byte, err error) eventstore.NewEvent {
-	tb.Helper()
-	m, err := eventstore.EncodeMeta(meta)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return func(typ string, schema int16, data []byte, err error) eventstore.NewEvent {
-		tb.Helper()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return eventstore.NewEvent{Type: typ, Schema: schema, Data: data, Meta: m}
-	}
-}
-
 // Commit is a commit to one stream, under a command id of its own.
 func Commit(stream string, expected int64, events ...eventstore.NewEvent) eventstore.Commit {
 	return eventstore.Commit{
