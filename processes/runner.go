@@ -40,7 +40,7 @@ type Config struct {
 	Log     eventstore.Reader
 	Leases  Leases
 	Conn    *nats.Conn
-	Pool    *pgxpool.Pool // of role eventstore.RoleProcess
+	Pool    *pgxpool.Pool // made with [PoolConfig]
 	// Holder names this process in the lease; default is a random one.
 	Holder string
 	// LeaseTTL is how long a lease is good without renewal; default 10 s.

@@ -84,7 +84,7 @@ func (e *engine) connect(url string, options ...nats.Option) *nats.Conn {
 // run starts a process; the function that it returns stops it and waits.
 func (e *engine) run(p processes.Process, change func(*processes.Config)) (stop func()) {
 	e.t.Helper()
-	pool, err := eventstore.NewPool(e.t.Context(), e.dsn, eventstore.PoolConfig{Role: eventstore.RoleProcess})
+	pool, err := eventstore.NewPool(e.t.Context(), e.dsn, processes.PoolConfig())
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"waybill/eventstore"
@@ -27,6 +28,12 @@ func Migrations() eventstore.MigrationSet {
 		panic(fmt.Sprintf("embedded migrations: %v", err)) // the folder is compiled in
 	}
 	return eventstore.MigrationSet{Name: "processes", FS: files}
+}
+
+// PoolConfig is the pool that a runner needs. A save that a crash takes back is repeated by the events that led to it,
+// with the same command ids, so it does not wait for the disk.
+func PoolConfig() eventstore.PoolConfig {
+	return eventstore.PoolConfig{Role: eventstore.RoleProcess, MaxConns: 8, Settings: map[string]string{"synchronous_commit": "off"}}
 }
 
 // instance is what is kept of one instance of a process.
@@ -52,7 +59,7 @@ var errFenced = errors.New("another instance leads this process now")
 
 // store keeps the state of one process in Postgres. Changes that are saved at the same time share one transaction.
 //
-// Those transactions do not wait for the disk: what a crash takes away is taken away as a whole, state, timers and
+// Those transactions need not wait for the disk ([PoolConfig]): what a crash takes away is taken away as a whole, state, timers and
 // checkpoint alike, and the events are handled again, with the same command ids and so without a second effect.
 type store struct {
 	pool    *pgxpool.Pool
@@ -129,8 +136,7 @@ func (s *store) save(ctx context.Context, c change) error {
 
 const (
 	saveTimeout = 10 * time.Second
-
-	selectTerm = `SELECT term FROM waybill.leases WHERE name = $1`
+	fencedCode  = "WB001" // raised by processes.check_term
 
 	upsertInstances = `
 INSERT INTO processes.instances AS i (process, key, position, state, waiting_for, waiting_until, done, updated_at)
@@ -158,38 +164,37 @@ INSERT INTO processes.checkpoints AS c (process, epoch, position) VALUES ($1, $2
 ON CONFLICT (process) DO UPDATE SET position = greatest(c.position, excluded.position), epoch = excluded.epoch`
 )
 
-// write saves a batch in one transaction: a look at the lease, then everything in one round trip.
+// write saves a batch in one transaction and one round trip.
 func (s *store) write(ctx context.Context, batch []saving) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, saveTimeout, fmt.Errorf("not saved within %s", saveTimeout))
-	defer cancel()
 	// What this batch saves is still open in the mark, so the checkpoint stays before it.
 	position := s.mark.position()
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.checkTerm(ctx, tx); err != nil {
-			return err
-		}
-		b := s.statements(batch)
-		if position > s.kept {
-			b.Queue(upsertCheckpoint, s.process, s.epoch, position)
-		}
-		return tx.SendBatch(ctx, b).Close()
-	})
-	if err != nil {
+	b := s.statements(batch)
+	if position > s.kept {
+		b.Queue(upsertCheckpoint, s.process, s.epoch, position)
+	}
+	if err := s.send(ctx, b); err != nil {
 		return fmt.Errorf("save state of %s: %w", s.process, err)
 	}
 	s.kept = position
 	return nil
 }
 
-func (s *store) checkTerm(ctx context.Context, tx pgx.Tx) error {
-	var term int64
-	if err := tx.QueryRow(ctx, selectTerm, leaseName(s.process)).Scan(&term); err != nil {
-		return fmt.Errorf("look at the lease: %w", err)
-	}
-	if term != s.term {
+// send carries out a batch whose first statement is begin: all of it, or nothing.
+func (s *store) send(ctx context.Context, b *pgx.Batch) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, saveTimeout, fmt.Errorf("not saved within %s", saveTimeout))
+	defer cancel()
+	err := s.pool.SendBatch(ctx, b).Close()
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == fencedCode {
 		return errFenced
 	}
-	return nil
+	return err
+}
+
+// begin makes a batch that fails as a whole if another instance leads the process by now.
+func (s *store) begin() *pgx.Batch {
+	b := &pgx.Batch{}
+	b.Queue(`SELECT processes.check_term($1, $2)`, s.process, s.term)
+	return b
 }
 
 func (s *store) statements(batch []saving) *pgx.Batch {
@@ -223,8 +228,7 @@ func (s *store) statements(batch []saving) *pgx.Batch {
 			setKeys, setNames, setDue = append(setKeys, c.key), append(setNames, t.Name), append(setDue, t.Due)
 		}
 	}
-	b := &pgx.Batch{}
-	b.Queue("SET LOCAL synchronous_commit = off")
+	b := s.begin()
 	if len(keys) > 0 {
 		b.Queue(upsertInstances, s.process, keys, positions, states, waitingFor, until, done, updated)
 	}
@@ -332,22 +336,14 @@ func (p *parking) count() int {
 
 // park keeps t out of the way, with the reason. One that is parked already, before a crash, is parked once.
 func (p *parking) park(ctx context.Context, t *trigger, reason string) error {
-	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
-	defer cancel()
 	s := p.store
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := s.checkTerm(ctx, tx); err != nil {
-			return err
-		}
-		b := &pgx.Batch{}
-		b.Queue(`INSERT INTO processes.parked (process, key, position, name, due_at, reason) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (process, key, position, name) DO NOTHING`,
-			s.process, t.key, t.position, t.name, nullTime(t.due), reason)
-		if !t.due.IsZero() {
-			b.Queue(deleteFired, s.process, []string{t.key}, []string{t.name}, []time.Time{t.due})
-		}
-		return tx.SendBatch(ctx, b).Close()
-	})
-	if err != nil {
+	b := s.begin()
+	b.Queue(`INSERT INTO processes.parked (process, key, position, name, due_at, reason) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (process, key, position, name) DO NOTHING`,
+		s.process, t.key, t.position, t.name, nullTime(t.due), reason)
+	if !t.due.IsZero() {
+		b.Queue(deleteFired, s.process, []string{t.key}, []string{t.name}, []time.Time{t.due})
+	}
+	if err := s.send(ctx, b); err != nil {
 		return fmt.Errorf("park %s of %s: %w", t.name, t.key, err)
 	}
 	p.mu.Lock()

@@ -18,15 +18,16 @@ import (
 	"waybill/eventstore/relay"
 )
 
-// Shares is how many subscriptions a process has: each takes its share of the 64 partitions, in order, one input at a
-// time, so throughput grows with them while two inputs of one key never race.
-const Shares = 16
+// Shares is how many subscriptions a process has: each takes one partition, in order, one input at a time, so two
+// inputs of one key never race. An input waits for the commits of its commands and hardly works, so many at a time
+// cost little; and the more wait together, the more share one commit.
+const Shares = relay.Partitions
 
 // queue is how many events, and how many timers, wait for a share.
-const queue = 256
+const queue = 64
 
 // shareOf returns the share that handles a key.
-func shareOf(key string) int { return relay.Partition(key) % Shares }
+func shareOf(key string) int { return relay.Partition(key) }
 
 // trigger is an input on its way to the handler.
 type trigger struct {

@@ -54,6 +54,20 @@ CREATE TABLE processes.parked (
 );
 CREATE UNIQUE INDEX parked_input_key ON processes.parked (process, key, position, name);
 
+-- Fails a transaction of an instance that no longer leads its process, so that a save is one round trip.
+-- +goose StatementBegin
+CREATE FUNCTION processes.check_term(process text, term bigint) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM waybill.leases l WHERE l.name = 'process:' || check_term.process AND l.term = check_term.term) THEN
+        RAISE EXCEPTION 'process % is led by another instance', process USING ERRCODE = 'WB001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 GRANT USAGE ON SCHEMA processes TO waybill_process, waybill_read;
 GRANT SELECT ON ALL TABLES IN SCHEMA processes TO waybill_process, waybill_read;
 GRANT INSERT, UPDATE, DELETE ON processes.instances, processes.timers, processes.checkpoints, processes.parked TO waybill_process;
