@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -91,19 +90,8 @@ func examine(cmd *cobra.Command, a *app, cfg config.Config, dev bool, output str
 }
 
 func showFindings(a *app, findings []doctor.Finding, output string) error {
-	switch output {
-	case asJSON:
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(findings)
-	case asLines:
-		e := json.NewEncoder(a.out)
-		for i := range findings {
-			if err := e.Encode(findings[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+	if output != asTable {
+		return printJSON(a, findings, output)
 	}
 	count := map[doctor.State]int{}
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)

@@ -45,16 +45,37 @@ func greet(ctx context.Context, a *app, g greeting) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(&b, "waybill %s dev\n", telemetry.ReadBuild().Version)
-	line("API", "%s/v1         openapi %s/openapi.json", g.info.HTTP, g.info.HTTP)
-	line("Key", "%s   (the commands below find it by themselves)", g.info.Key)
+	fmt.Fprintf(&b, "waybill %s dev is ready\n", telemetry.ReadBuild().Version)
+	line("API", "%s/v1", g.info.HTTP)
+	line("", "%s/openapi.json", g.info.HTTP)
+	line("Key", "%s", g.info.Key)
+	line("", "the commands below find it by themselves")
 	line("NATS", "%s", g.info.NATS)
-	line("Postgres", "%s, psql %q", g.postgres.Version, g.info.DatabaseURL)
-	line("Metrics", "%s/metrics, pprof http://%s/debug/pprof/", g.info.HTTP, g.cfg.Admin.Addr)
+	line("Postgres", "%s", g.postgres.Version)
+	line("", "psql %q", g.info.DatabaseURL)
+	line("Metrics", "http://%s/metrics", g.cfg.Admin.Addr)
 	line("Data", "%s", kept)
 	line("Demo", "%s", demo)
-	fmt.Fprint(&b, "Next: waybill orders list · waybill events tail · waybill import orders.csv · Ctrl-C to stop")
+	b.WriteString("Next, in another terminal" + g.server() + ":\n")
+	for _, next := range [][2]string{
+		{"waybill orders list", "the orders; show and timeline tell of one"},
+		{"waybill orders stuck", "what waits, and for what"},
+		{"waybill events tail", "what happens, as it happens"},
+		{"waybill import orders.csv", "place the orders of a file"},
+		{"waybill completion --help", "have the shell complete commands and flags"},
+	} {
+		fmt.Fprintf(&b, "  %-26s %s\n", next[0], next[1])
+	}
+	b.WriteString("Ctrl-C stops everything in order.")
 	a.sayf("%s", b.String())
+}
+
+// server is what the commands beside this dev have to be told, if it does not listen where they look.
+func (g *greeting) server() string {
+	if g.cfg.HTTP.Addr == config.Default().HTTP.Addr {
+		return ""
+	}
+	return ", after: export WAYBILL_SERVER=" + g.info.HTTP
 }
 
 // demo places the demo data if the log is empty, and says what it did.
@@ -73,7 +94,7 @@ func (g *greeting) demo(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d orders placed, some of them with a story (waybill orders list --stuck)", placed), nil
+	return fmt.Sprintf("%d orders placed, two of them stuck on purpose", placed), nil
 }
 
 // awaitReady asks until the engine says that it is ready.

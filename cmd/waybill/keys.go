@@ -83,35 +83,60 @@ func scopeNames() string {
 	return strings.Join(names, ", ")
 }
 
+// keyRow is a key as it is printed.
+type keyRow struct {
+	Key      string   `json:"key"` // how it begins
+	Name     string   `json:"name"`
+	Scopes   []string `json:"scopes"`
+	Channels []string `json:"channels"`
+	Created  string   `json:"created_at"`
+	Revoked  string   `json:"revoked_at,omitempty"`
+}
+
 func newKeysList(a *app) *cobra.Command {
-	return &cobra.Command{
+	var output string
+	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List all keys, without their secrets",
 		Example: "  waybill keys list",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output, asTable, asJSON, asLines); err != nil {
+				return err
+			}
 			return withKeys(a, cmd, func(keys *auth.PostgresStore) error {
 				all, err := keys.ListKeys(cmd.Context())
 				if err != nil {
 					return err
 				}
-				w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
-				fmt.Fprintln(w, "KEY\tNAME\tSCOPES\tCHANNELS\tCREATED\tREVOKED")
-				for _, k := range all {
-					scopes := make([]string, len(k.Scopes))
-					for i, s := range k.Scopes {
-						scopes[i] = string(s)
+				rows := make([]keyRow, len(all))
+				for i, k := range all {
+					rows[i] = keyRow{Key: k.Prefix, Name: k.Name, Scopes: []string{}, Channels: append([]string{}, k.Channels...), Created: k.CreatedAt.UTC().Format(time.RFC3339)}
+					for _, s := range k.Scopes {
+						rows[i].Scopes = append(rows[i].Scopes, string(s))
 					}
-					revoked := ""
 					if !k.RevokedAt.IsZero() {
-						revoked = k.RevokedAt.UTC().Format(time.RFC3339)
+						rows[i].Revoked = k.RevokedAt.UTC().Format(time.RFC3339)
 					}
-					fmt.Fprintf(w, "%s…\t%s\t%s\t%s\t%s\t%s\n", k.Prefix, k.Name, strings.Join(scopes, ","), strings.Join(k.Channels, ","), k.CreatedAt.UTC().Format(time.RFC3339), revoked)
 				}
-				return w.Flush()
+				return printKeys(a, rows, output)
 			})
 		},
 	}
+	outputFlag(c, &output, asTable, asJSON, asLines)
+	return c
+}
+
+func printKeys(a *app, rows []keyRow, output string) error {
+	if output != asTable {
+		return printJSON(a, rows, output)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "KEY\tNAME\tSCOPES\tCHANNELS\tCREATED\tREVOKED")
+	for _, k := range rows {
+		fmt.Fprintf(w, "%s…\t%s\t%s\t%s\t%s\t%s\n", k.Key, k.Name, strings.Join(k.Scopes, ","), firstOf(strings.Join(k.Channels, ","), "all"), k.Created, dash(k.Revoked))
+	}
+	return w.Flush()
 }
 
 func newKeysRevoke(a *app) *cobra.Command {

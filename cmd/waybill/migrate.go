@@ -14,6 +14,7 @@ import (
 
 func newMigrate(a *app) *cobra.Command {
 	var dryRun, status bool
+	var output string
 	c := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the database to the schema of this version",
@@ -26,6 +27,9 @@ It needs a user who may create schemas, tables and roles; the engine itself does
   waybill migrate --status`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output, asTable, asJSON, asLines); err != nil {
+				return err
+			}
 			cfg, _, err := loadConfig(a, cmd.Flags())
 			if err != nil {
 				return err
@@ -40,7 +44,7 @@ It needs a user who may create schemas, tables and roles; the engine itself does
 			dsn := cfg.Database.URL.Reveal()
 			switch {
 			case status:
-				return migrationStatus(cmd, a, dsn, sets)
+				return migrationStatus(cmd, a, dsn, sets, output)
 			case dryRun:
 				return migrationSQL(cmd, a, dsn, sets)
 			}
@@ -51,20 +55,40 @@ It needs a user who may create schemas, tables and roles; the engine itself does
 			if err := eventstore.Migrate(cmd.Context(), dsn, sets...); err != nil {
 				return err
 			}
-			a.sayf("%d migrations applied, the schema is up to date", len(pending))
+			a.sayf("%s applied, the schema is up to date", plural(len(pending), "migration", "migrations"))
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "print the SQL that would run, and change nothing")
 	c.Flags().BoolVar(&status, "status", false, "list the migrations, applied and pending")
+	c.MarkFlagsMutuallyExclusive("dry-run", "status")
+	outputFlag(c, &output, asTable, asJSON, asLines)
 	config.Flags(c.Flags(), "database.url")
 	return c
 }
 
-func migrationStatus(cmd *cobra.Command, a *app, dsn string, sets []eventstore.MigrationSet) error {
+// migrationRow is a migration as it is printed.
+type migrationRow struct {
+	Set     string `json:"set"`
+	Version int64  `json:"version"`
+	File    string `json:"file"`
+	Applied string `json:"applied_at,omitempty"` // absent: pending
+}
+
+func migrationStatus(cmd *cobra.Command, a *app, dsn string, sets []eventstore.MigrationSet, output string) error {
 	all, err := eventstore.MigrationStatus(cmd.Context(), dsn, sets...)
 	if err != nil {
 		return err
+	}
+	if output != asTable {
+		rows := make([]migrationRow, len(all))
+		for i, m := range all {
+			rows[i] = migrationRow{Set: m.Set, Version: m.Version, File: m.File}
+			if !m.AppliedAt.IsZero() {
+				rows[i].Applied = m.AppliedAt.UTC().Format(time.RFC3339)
+			}
+		}
+		return printJSON(a, rows, output)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "SET\tVERSION\tFILE\tAPPLIED")
@@ -86,6 +110,6 @@ func migrationSQL(cmd *cobra.Command, a *app, dsn string, sets []eventstore.Migr
 	for _, m := range pending {
 		fmt.Fprintf(a.out, "-- %s %s\n%s\n", m.Set, m.File, m.SQL)
 	}
-	a.sayf("%d migrations are pending; nothing was changed", len(pending))
+	a.sayf("%s pending; nothing was changed", plural(len(pending), "migration is", "migrations are"))
 	return nil
 }

@@ -67,3 +67,20 @@ func (a *app) natsPassword(part engine.Part) (string, error) {
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
 }
+
+// natsUsers says of each part with which user it connects, as lines of config show.
+func (a *app) natsUsers() []config.Setting {
+	var all []config.Setting
+	for _, part := range engine.Parts() {
+		s := config.Setting{Key: "nats.user." + string(part), Value: "(as nats.url says)", Origin: "default"}
+		name := natsVariable(part)
+		switch {
+		case a.env(name) != "":
+			s.Value, s.Origin = string(part), "environment "+name
+		case a.env(name+"_FILE") != "":
+			s.Value, s.Origin = string(part), "environment "+name+"_FILE"
+		}
+		all = append(all, s)
+	}
+	return all
+}

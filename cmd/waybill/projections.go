@@ -181,19 +181,8 @@ that failed with the reason, those of the same key that wait behind one that fai
 }
 
 func printParked(a *app, rows []parkedEvent, output string) error {
-	switch output {
-	case asJSON:
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		return e.Encode(rows)
-	case asLines:
-		e := json.NewEncoder(a.out)
-		for _, r := range rows {
-			if err := e.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+	if output != asTable {
+		return printJSON(a, rows, output)
 	}
 	if len(rows) == 0 {
 		a.sayf("nothing is parked")

@@ -163,6 +163,25 @@ func indent(body []byte) []byte {
 	return append(b, '\n')
 }
 
+// printJSON writes rows as one document, or as a document a line.
+func printJSON[T any](a *app, rows []T, output string) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	if output == asJSON {
+		e.SetIndent("", "  ")
+		if rows == nil {
+			rows = []T{}
+		}
+		return e.Encode(rows)
+	}
+	for i := range rows {
+		if err := e.Encode(&rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func oneLine(b json.RawMessage) string {
 	c, err := json.Marshal(b)
 	if err != nil {

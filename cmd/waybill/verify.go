@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -33,6 +32,9 @@ something is violated.`,
   waybill verify --database-url postgres://db/waybill --nats-url nats://nats:4222`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOutput(output, asTable, asJSON, asLines); err != nil {
+				return err
+			}
 			cfg, err := systemConfig(a, cmd)
 			if err != nil {
 				return err
@@ -45,7 +47,7 @@ something is violated.`,
 		},
 	}
 	config.Flags(c.Flags(), "database.url", "nats.url", "nats.creds", "http.addr")
-	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	outputFlag(c, &output, asTable, asJSON, asLines)
 	return c
 }
 
@@ -110,13 +112,12 @@ func showResults(a *app, results []verify.Result, output string) error {
 			bad++
 		}
 	}
-	if output == "json" {
-		e := json.NewEncoder(a.out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(results); err != nil {
+	switch output {
+	case asJSON, asLines:
+		if err := printJSON(a, results, output); err != nil {
 			return err
 		}
-	} else {
+	default:
 		w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 		for i := range results {
 			r := &results[i]
@@ -135,10 +136,10 @@ func showResults(a *app, results []verify.Result, output string) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%d invariants hold, %d are violated, %d were not checked\n", len(results)-bad-skipped, bad, skipped)
+		fmt.Fprintf(a.out, "%s, %d violated, %d not checked\n", plural(len(results)-bad-skipped, "invariant holds", "invariants hold"), bad, skipped)
 	}
 	if bad > 0 {
-		return fail(exitViolation, "waybill doctor", "%d invariants are violated", bad)
+		return fail(exitViolation, "waybill doctor", "%s violated", plural(bad, "invariant is", "invariants are"))
 	}
 	return nil
 }

@@ -230,7 +230,7 @@ SELECT (SELECT count(*) FROM processes.instances WHERE process = $1 AND NOT done
 		case overdue > 0:
 			d.warn("nobody fires them: start a process with the role", "waybill serve --roles processes", "%s has %d timers that are more than a minute late", name, overdue)
 		default:
-			d.ok("%s: %d instances are open", name, open)
+			d.ok("%s: open instances: %d", name, open)
 		}
 	}
 }
