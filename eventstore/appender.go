@@ -184,7 +184,7 @@ func (t *try) drop(ctx context.Context, conn *pgx.Conn, err error) {
 func (t *try) pause(ctx context.Context) bool {
 	const least, most = 5 * time.Millisecond, time.Second
 	t.wait = min(max(2*t.wait, least), most)
-	next := time.NewTimer(t.wait/2 + rand.N(t.wait/2)) //nolint:gosec // spreads retries
+	next := time.NewTimer(t.wait/2 + rand.N(t.wait/2))
 	defer next.Stop()
 	select {
 	case <-next.C:

@@ -40,7 +40,7 @@ func concurrentWriters(t *testing.T, log eventstore.Log) {
 				if err != nil || len(page) != 2 || page[0].CommandID != c.CommandID || page[1].Version != round*2+2 {
 					t.Errorf("what was acknowledged at %d is not there: %v, %v", r.First, page, err)
 				}
-				s := fmt.Sprintf("stock-%d", rand.N(shared)) //nolint:gosec // any
+				s := fmt.Sprintf("stock-%d", rand.N(shared))
 				d, rs := appendWithRetry(t, log, s)
 				mu.Lock()
 				acknowledged[c.CommandID], acknowledged[d] = r, rs

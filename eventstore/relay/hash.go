@@ -32,19 +32,19 @@ const canonicalFixed = 3*8 + 2 + 2*16 + 4*4
 //	meta         string
 //	recorded at  8 bytes, microseconds since 1970 UTC
 func AppendCanonical(b []byte, e *eventstore.Event) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Position)) //nolint:gosec // the bits are what counts
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Position)) // the bits are what counts
 	b = appendString(b, e.Stream)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Version)) //nolint:gosec // as above
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Version))
 	b = append(b, e.ID[:]...)
 	b = append(b, e.CommandID[:]...)
 	b = appendString(b, e.Type)
-	b = binary.BigEndian.AppendUint16(b, uint16(e.Schema)) //nolint:gosec // as above
+	b = binary.BigEndian.AppendUint16(b, uint16(e.Schema))
 	b = appendString(b, e.Data)
 	b = appendString(b, e.Meta)
-	return binary.BigEndian.AppendUint64(b, uint64(e.RecordedAt.UnixMicro())) //nolint:gosec // as above
+	return binary.BigEndian.AppendUint64(b, uint64(e.RecordedAt.UnixMicro()))
 }
 
 func appendString[T string | []byte](b []byte, s T) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s))) //nolint:gosec // an event is far below 4 GiB
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s))) // an event is far below 4 GiB
 	return append(b, s...)
 }

@@ -61,7 +61,7 @@ const (
 func Partition(key string) int {
 	h := fnv.New64a()
 	_, _ = io.WriteString(h, key)      // a hash takes everything
-	return int(h.Sum64() % Partitions) //nolint:gosec // below 64
+	return int(h.Sum64() % Partitions) // below 64
 }
 
 // Subject returns the subject of the events of a type in a partition. Empty strings and a negative partition stand
@@ -98,7 +98,7 @@ func Decode(h nats.Header, body []byte) (eventstore.Event, uuid.UUID, error) {
 		Version:    d.int(headerVersion, 64),
 		ID:         d.id(headerID),
 		Type:       d.text(headerType),
-		Schema:     int16(d.int(headerSchema, 16)), //nolint:gosec // parsed as 16 bits
+		Schema:     int16(d.int(headerSchema, 16)), // parsed as 16 bits
 		RecordedAt: d.time(headerTime),
 	}
 	epoch := d.id(headerEpoch)
@@ -229,7 +229,7 @@ func unescape(s string) (string, bool) {
 		if hi < 0 || lo < 0 {
 			return "", false
 		}
-		b = append(b, byte(hi<<4|lo)) //nolint:gosec // both are below 16
+		b = append(b, byte(hi<<4|lo)) // both are below 16
 		i += 2
 	}
 	return string(b), true

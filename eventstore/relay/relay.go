@@ -205,7 +205,7 @@ func (r *Relay) Run(ctx context.Context) error {
 func (r *Relay) pause(ctx context.Context, err error, delay *time.Duration) {
 	state, reason, wait := r.judge(err)
 	if wait < 0 {
-		wait = *delay + rand.N(*delay) //nolint:gosec // spread, not secrecy
+		wait = *delay + rand.N(*delay)
 		*delay = min(2**delay, maxRetry)
 	}
 	was := r.Status()

@@ -123,7 +123,7 @@ func findStream(ctx context.Context, js jetstream.JetStream, name string) (jetst
 	defer cancel()
 	stream, err := js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil //nolint:nilnil // no stream is an answer
+		return nil, nil // no stream is an answer
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look at stream %s: %w", name, err)
@@ -149,7 +149,7 @@ func firstPosition(info *jetstream.StreamInfo) int64 {
 }
 
 // position is the position of the message with a sequence: the same number.
-func position(seq uint64) int64 { return int64(seq) } //nolint:gosec // a log does not reach 2^63 events
+func position(seq uint64) int64 { return int64(seq) } // a log does not reach 2^63 events
 
 // sequence is the inverse of position; positions are never negative.
-func sequence(pos int64) uint64 { return uint64(max(pos, 0)) } //nolint:gosec // not negative
+func sequence(pos int64) uint64 { return uint64(max(pos, 0)) } // not negative
