@@ -239,7 +239,7 @@ func pause(ctx context.Context, n int) error {
 		return nil
 	}
 	span := min(firstPause<<min(n-2, 10), longPause)
-	t := time.NewTimer(rand.N(span)) //nolint:gosec // no secret
+	t := time.NewTimer(rand.N(span))
 	defer t.Stop()
 	select {
 	case <-t.C:

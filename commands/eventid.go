@@ -14,8 +14,8 @@ import (
 // Event ids are names, not secrets: a fast generator will do, where uuid.NewV7 asks the kernel.
 func newEventID() uuid.UUID {
 	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|rand.Uint64()>>52) //nolint:forbidigo,gosec // ids need no clock of the caller's
-	binary.BigEndian.PutUint64(id[8:], rand.Uint64())                                        //nolint:gosec // not a secret
+	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|rand.Uint64()>>52) //nolint:forbidigo // ids need no clock of the caller's
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id

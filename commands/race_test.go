@@ -137,7 +137,7 @@ func TestTwoProcessesSellOneStock(t *testing.T) {
 	var sold int64
 	var wg sync.WaitGroup
 	for i := range senders {
-		rng := rand.New(rand.NewPCG(uint64(i), 1)) //nolint:gosec // repeatable
+		rng := rand.New(rand.NewPCG(uint64(i), 1))
 		wg.Go(func() {
 			for range 60 {
 				units := rng.Int64N(5) + 1
@@ -331,7 +331,7 @@ func TestContextsThatEndLoseNothing(t *testing.T) {
 			var wg sync.WaitGroup
 			var unknown atomic.Int64
 			for w := range 16 {
-				rng := rand.New(rand.NewPCG(uint64(w), 2)) //nolint:gosec // repeatable
+				rng := rand.New(rand.NewPCG(uint64(w), 2))
 				wg.Go(func() {
 					for range total / 16 {
 						c := reserve(1, fmt.Sprint("S", rng.IntN(skus)))
