@@ -18,6 +18,10 @@ import (
 // thing: that is for alerts.
 type Check struct {
 	Name string
+	// Advisory checks must have worked once, all of them together, before the first request. After that they are shown
+	// with ?verbose and keep no requests away: commands are taken without NATS, and what is read may be older, which
+	// every answer says. Turning all instances away would make an outage of it.
+	Advisory bool
 	// Do returns nil if it works. It gets 2 s.
 	Do func(ctx context.Context) error
 }
@@ -83,16 +87,25 @@ func (s *Server) ready(ctx context.Context) (status int, verbose string) {
 		status = http.StatusServiceUnavailable
 		b.WriteString("[-] draining: this instance is shutting down\n")
 	}
+	all := true
 	for _, c := range s.cfg.Checks {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		err := c.Do(ctx)
 		cancel()
-		if err != nil {
+		switch {
+		case err == nil:
+			fmt.Fprintf(&b, "[+] %s\n", c.Name)
+			continue
+		case c.Advisory && s.settled.Load():
+			fmt.Fprintf(&b, "[!] %s: %v\n", c.Name, err)
+		default:
 			status = http.StatusServiceUnavailable
 			fmt.Fprintf(&b, "[-] %s: %v\n", c.Name, err)
-			continue
 		}
-		fmt.Fprintf(&b, "[+] %s\n", c.Name)
+		all = false
+	}
+	if all {
+		s.settled.Store(true)
 	}
 	return status, b.String()
 }

@@ -185,6 +185,7 @@ type Server struct {
 	streams  atomic.Int64 // open
 	draining atomic.Bool
 	started  atomic.Bool
+	settled  atomic.Bool // every check has passed once
 
 	stopping context.Context //nolint:containedctx // ends every open stream when the server stops
 	stop     context.CancelFunc

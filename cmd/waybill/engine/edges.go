@@ -82,7 +82,7 @@ func (e *Engine) openHTTP(ctx context.Context, dispatcher *dispatch.Dispatcher, 
 }
 
 // checks are what must work before this process is ready. Lag is not among them: it is a reason to look, not to turn
-// requests away.
+// requests away. All but database and schema only have to have worked once.
 func (e *Engine) checks(reads *pgxpool.Pool) []api.Check {
 	checks := []api.Check{
 		{Name: "database", Do: reads.Ping},
@@ -93,7 +93,7 @@ func (e *Engine) checks(reads *pgxpool.Pool) []api.Check {
 			}
 			return eventstore.CheckSchema(ctx, e.Config.Database.URL.Reveal(), sets...)
 		}},
-		{Name: "nats", Do: func(context.Context) error {
+		{Name: "nats", Advisory: true, Do: func(context.Context) error {
 			for _, c := range e.conns {
 				if s := c.Status(); s != nats.CONNECTED {
 					return fmt.Errorf("connection %q is %s", c.Opts.Name, s)
@@ -103,10 +103,10 @@ func (e *Engine) checks(reads *pgxpool.Pool) []api.Check {
 		}},
 	}
 	if e.relay != nil {
-		checks = append(checks, api.Check{Name: "relay", Do: func(context.Context) error { return relayReady(e.relay.Status()) }})
+		checks = append(checks, api.Check{Name: "relay", Advisory: true, Do: func(context.Context) error { return relayReady(e.relay.Status()) }})
 	}
 	if len(e.runners) > 0 {
-		checks = append(checks, api.Check{Name: "projections", Do: func(ctx context.Context) error {
+		checks = append(checks, api.Check{Name: "projections", Advisory: true, Do: func(ctx context.Context) error {
 			var sick []error
 			for _, r := range e.runners {
 				sick = append(sick, r.Health())

@@ -282,9 +282,21 @@ func (e *Engine) Run(ctx context.Context) error {
 		publish.parts = append(publish.parts, part{"relay", e.relay.Run})
 	}
 	for _, r := range e.runners {
-		project.parts = append(project.parts, part{"projection " + r.Name(), r.Run})
+		project.parts = append(project.parts, part{"projection " + r.Name(), e.alone(r.Name(), r.Run)})
 	}
 	return runStages(ctx, e.Logger, []stage{intake, react, write, publish, project})
+}
+
+// alone keeps what stops a projection for good, such as a log that was restored, from stopping everything else. It is
+// logged, and told by readyz and doctor until somebody has mended it and restarts this process.
+func (e *Engine) alone(name string, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := run(ctx); err != nil {
+			e.Logger.ErrorContext(ctx, "a projection has stopped; the others go on", slog.String("projection", name), slog.Any("error", err))
+			<-ctx.Done()
+		}
+		return nil
+	}
 }
 
 // announce tells those who wait for events of this process that its appender has committed: the relay and the streams
