@@ -84,6 +84,9 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 		return err
 	}
 	pg, err := devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(dir, "postgres"), Binaries: bin, Ephemeral: o.ephemeral, Logger: logger})
+	if _, used := errors.AsType[*devstack.InUseError](err); used {
+		return fail(exitError, "stop the dev that runs there, or give this one another folder with --data-dir", "%w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	environ  []string
+
+	understood bool // the command line made sense, and a command was begun
 }
 
 // env returns an environment variable, "" if it is not set.
@@ -89,6 +91,9 @@ func run(ctx context.Context, a *app, args []string) int {
 		return int(exitOK)
 	}
 	code, next := exitError, ""
+	if !a.understood {
+		code = exitUsage
+	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		code, next = coded.code, coded.next
 	} else if helps, ok := errors.AsType[interface {

@@ -19,11 +19,11 @@ The first minutes:
   waybill dev                            run everything in one process, with demo data
   waybill orders list                    in another terminal
   waybill import orders.csv              place the orders of a file
-  waybill events tail                    see what happens as it happens`,
-		Version:           telemetry.ReadBuild().Version,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+  waybill events tail                    see what happens as it happens
+  source <(waybill completion bash)      complete commands and flags in this shell`,
+		Version:       telemetry.ReadBuild().Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(usage)
 	root.PersistentFlags().String("config", "", "path of a configuration file (YAML)")
@@ -37,7 +37,34 @@ The first minutes:
 	add("run", newDev(a), newServe(a), newMigrate(a))
 	add("use", newOrders(a), newStock(a), newEvents(a), newCommands(a), newProjections(a), newImport(a))
 	add("care", newDoctor(a), newVerify(a), newKeys(a), newConfig(a))
+	strict(a, root)
 	return root
+}
+
+// strict makes wrong use of every command what it is: an error with a code of its own, and never a help text that looks
+// like success.
+func strict(a *app, c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		strict(a, sub)
+	}
+	if run := c.RunE; run != nil {
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			a.understood = true
+			return run(cmd, args)
+		}
+		return
+	}
+	c.Args, c.SuggestionsMinimumDistance = cobra.ArbitraryArgs, 2
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		meant := ""
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			meant = "; did you mean " + near[0] + "?"
+		}
+		return fail(exitUsage, cmd.CommandPath()+" --help", "there is no command %q%s", cmd.CommandPath()+" "+args[0], meant)
+	}
 }
 
 // loadConfig reads flags, environment and file; wrong ones are wrong use.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
@@ -99,6 +100,9 @@ func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, connect 
 
 // openFailed adds the way on to what keeps an engine from starting.
 func openFailed(err error) error {
+	if _, away := errors.AsType[*pgconn.ConnectError](err); away {
+		return fail(exitError, "waybill doctor", "%w", err)
+	}
 	switch {
 	case errors.Is(err, eventstore.ErrSchemaBehind):
 		return fail(exitError, "waybill migrate", "%w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,12 +65,16 @@ func findSystem(a *app, cmd *cobra.Command) (cfg config.Config, dev bool, err er
 	if err != nil || cfg.Database.URL != "" {
 		return cfg, false, err
 	}
-	info, ok, err := findDev(cfg.HTTP.Addr)
+	addr := cfg.HTTP.Addr
+	if u, err := url.Parse(a.env(config.ServerVariable)); err == nil && u.Host != "" && !cmd.Flags().Changed("http-addr") {
+		addr = u.Host // where the commands that talk to it look too
+	}
+	info, ok, err := findDev(addr)
 	if err != nil {
 		return cfg, false, err
 	}
 	if !ok {
-		return cfg, false, fail(exitUsage, "waybill dev", "database.url is not set, and no dev is running on %s", cfg.HTTP.Addr)
+		return cfg, false, fail(exitUsage, "waybill dev", "database.url is not set, and no dev is running on %s", addr)
 	}
 	cfg.Database.URL, cfg.NATS.URL = config.Secret(info.DatabaseURL), config.Secret(info.NATS)
 	return cfg, true, nil
