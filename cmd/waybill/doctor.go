@@ -52,7 +52,7 @@ Without further flags it changes nothing. Two repairs are for the cases that the
 			return examine(cmd, a, cfg, dev, output)
 		},
 	}
-	config.Flags(c.Flags(), "database.url", "nats.url", "nats.creds", "http.addr")
+	systemFlags(c, "nats.url", "nats.creds")
 	outputFlag(c, &output, asTable, asJSON, asLines)
 	c.Flags().BoolVar(&newEpoch, "new-epoch", false, "begin a new epoch, after a restore of the database to an earlier point")
 	c.Flags().BoolVar(&rebuildStream, "rebuild-stream", false, "make the event stream anew from the log")

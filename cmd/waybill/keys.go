@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"waybill/api/auth"
-	"waybill/internal/config"
 )
 
 func newKeys(a *app) *cobra.Command {
@@ -22,7 +21,7 @@ key is shown once, when it is made.`,
 	}
 	c.AddCommand(newKeysCreate(a), newKeysList(a), newKeysRevoke(a))
 	for _, sub := range c.Commands() {
-		config.Flags(sub.Flags(), "database.url", "http.addr")
+		systemFlags(sub)
 	}
 	return c
 }

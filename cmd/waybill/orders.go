@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"waybill/projections/orderdetail"
+	"waybill/domain/money"
 	"waybill/projections/orderlist"
 	"waybill/projections/stuckorders"
 	"waybill/projections/timeline"
@@ -164,7 +164,7 @@ func newOrdersShow(r *remote) *cobra.Command {
 				return explain(err)
 			}
 			return r.show(reply.Body, func(w io.Writer, body []byte) error {
-				var d orderdetail.Detail
+				var d orderView
 				if err := json.Unmarshal(body, &d); err != nil {
 					return err
 				}
@@ -178,10 +178,67 @@ func newOrdersShow(r *remote) *cobra.Command {
 	return c
 }
 
-func printOrder(w io.Writer, d *orderdetail.Detail) {
+// orderView is the part of an order that a table shows. Personal data come as text or as a mark, as the key may see.
+type orderView struct {
+	OrderID          string `json:"order_id"`
+	Number           string `json:"number"`
+	Channel          string `json:"channel"`
+	SourceRef        string `json:"source_ref"`
+	CustomerID       string `json:"customer_id"`
+	Lifecycle        string `json:"lifecycle"`
+	PaymentStatus    string `json:"payment_status"`
+	FulfilmentStatus string `json:"fulfilment_status"`
+	Rejection        *struct {
+		Reason string `json:"reason"`
+		Detail string `json:"detail"`
+	} `json:"rejection"`
+	Contact struct {
+		Name string `json:"name"`
+	} `json:"contact"`
+	Totals struct {
+		Grand money.Money `json:"grand"`
+	} `json:"totals"`
+	Due      money.Money `json:"due"`
+	PlacedAt time.Time   `json:"placed_at"`
+	Version  int64       `json:"version"`
+	Position int64       `json:"position"`
+	Tags     []string    `json:"tags"`
+	Holds    []struct {
+		HoldID     string    `json:"hold_id"`
+		Kind       string    `json:"kind"`
+		Blocks     []string  `json:"blocks"`
+		Note       string    `json:"note"`
+		ReleasedAt time.Time `json:"released_at"`
+	} `json:"holds"`
+	Notes []struct {
+		Text   string    `json:"text"`
+		Author string    `json:"author"`
+		At     time.Time `json:"at"`
+	} `json:"notes"`
+	AllowedCommands []string `json:"allowed_commands"`
+	Lines           []struct {
+		LineID    string      `json:"line_id"`
+		SKU       string      `json:"sku"`
+		Title     string      `json:"title"`
+		Ordered   int64       `json:"ordered"`
+		Open      int64       `json:"open"`
+		Cancelled int64       `json:"cancelled"`
+		UnitPrice string      `json:"unit_price"`
+		Total     money.Money `json:"total"`
+	} `json:"lines"`
+	Shipping   []chargeView `json:"shipping"`
+	Surcharges []chargeView `json:"surcharges"`
+}
+
+type chargeView struct {
+	Title string      `json:"title"`
+	Total money.Money `json:"total"`
+}
+
+func printOrder(w io.Writer, d *orderView) {
 	fmt.Fprintf(w, "order\t%s\t%s\n", d.OrderID, d.Number)
 	fmt.Fprintf(w, "channel\t%s\t%s\n", d.Channel, dash(d.SourceRef))
-	fmt.Fprintf(w, "customer\t%s\n", dash(d.CustomerID))
+	fmt.Fprintf(w, "customer\t%s\t%s\n", dash(d.CustomerID), d.Contact.Name)
 	fmt.Fprintf(w, "status\t%s\tpayment %s, fulfilment %s\n", d.Lifecycle, d.PaymentStatus, d.FulfilmentStatus)
 	if d.Rejection != nil {
 		fmt.Fprintf(w, "rejected\t%s\t%s\n", d.Rejection.Reason, d.Rejection.Detail)
@@ -196,7 +253,10 @@ func printOrder(w io.Writer, d *orderdetail.Detail) {
 		if !h.ReleasedAt.IsZero() {
 			state = "released " + short(h.ReleasedAt)
 		}
-		fmt.Fprintf(w, "hold\t%s\t%s, blocks %s, %s\n", h.HoldID, h.Kind, strings.Join(h.Blocks, ","), state)
+		fmt.Fprintf(w, "hold\t%s\t%s, blocks %s, %s%s\n", h.HoldID, h.Kind, strings.Join(h.Blocks, ","), state, quoted(h.Note))
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(w, "note\t%s\t%s%s\n", short(n.At), n.Author, quoted(n.Text))
 	}
 	fmt.Fprintf(w, "possible\t%s\n\n", strings.Join(d.AllowedCommands, ", "))
 	fmt.Fprintln(w, "LINE\tSKU\tTITLE\tORDERED\tOPEN\tCANCELLED\tUNIT PRICE\tTOTAL")
@@ -210,6 +270,14 @@ func printOrder(w io.Writer, d *orderdetail.Detail) {
 	for _, s := range d.Surcharges {
 		fmt.Fprintf(w, "%s\t\t%s\t\t\t\t\t%s\n", "surcharge", cut(s.Title, 40), s.Total)
 	}
+}
+
+// quoted is a remark behind something else.
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %q", text)
 }
 
 // cut shortens text for a table.

@@ -15,7 +15,6 @@ import (
 
 	"waybill/cmd/waybill/engine"
 	"waybill/eventstore"
-	"waybill/internal/config"
 	"waybill/projections"
 )
 
@@ -31,7 +30,7 @@ An engine that runs notices what they change.`,
 	r.flags(list)
 	admin := []*cobra.Command{newProjectionsParked(a), newProjectionsRetry(a), newProjectionsSkip(a), newProjectionsRebuild(a), newProjectionsFlip(a), newProjectionsRollback(a)}
 	for _, sub := range admin {
-		config.Flags(sub.Flags(), "database.url", "http.addr")
+		systemFlags(sub)
 	}
 	c.AddCommand(append(admin, list)...)
 	return c

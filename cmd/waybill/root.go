@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -20,7 +22,14 @@ The first minutes:
   waybill orders list                    in another terminal
   waybill import orders.csv              place the orders of a file
   waybill events tail                    see what happens as it happens
-  source <(waybill completion bash)      complete commands and flags in this shell`,
+  source <(waybill completion bash)      complete commands and flags in this shell
+
+Data goes to standard output, everything else to standard error. Exit codes:
+  0  done                                5  version conflict, key reused, or command in flight
+  1  it failed                           6  refused: the state of the order or item does not allow it
+  2  wrong use or wrong configuration    7  nobody answered in time, or a read model is behind
+  3  there is no such thing              8  verify found a violation
+  4  no key, or not for this           130  interrupted`,
 		Version:       telemetry.ReadBuild().Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -37,7 +46,11 @@ The first minutes:
 	add("run", newDev(a), newServe(a), newMigrate(a))
 	add("use", newOrders(a), newStock(a), newEvents(a), newCommands(a), newProjections(a), newImport(a))
 	add("care", newDoctor(a), newVerify(a), newKeys(a), newConfig(a))
+	root.SetHelpCommandGroupID("care")
+	root.SetCompletionCommandGroupID("care")
 	strict(a, root)
+	// What has commands below it is not run by itself.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	return root
 }
 

@@ -48,6 +48,7 @@ The database must have the schema of this version: run waybill migrate first.`,
 		},
 	}
 	config.Flags(c.Flags())
+	_ = c.Flags().MarkHidden("data-dir") // of dev
 	return c
 }
 

@@ -47,7 +47,7 @@ something is violated.`,
 			return showResults(a, results, output)
 		},
 	}
-	config.Flags(c.Flags(), "database.url", "nats.url", "nats.creds", "http.addr")
+	systemFlags(c, "nats.url", "nats.creds")
 	outputFlag(c, &output, asTable, asJSON, asLines)
 	return c
 }
@@ -57,6 +57,12 @@ something is violated.`,
 func systemConfig(a *app, cmd *cobra.Command) (config.Config, error) {
 	cfg, _, err := findSystem(a, cmd)
 	return cfg, err
+}
+
+// systemFlags adds the flags that systemConfig reads.
+func systemFlags(c *cobra.Command, more ...string) {
+	config.Flags(c.Flags(), append(more, "database.url", "http.addr")...)
+	c.Flags().Lookup("http-addr").Usage = "without a database: where to look for a running dev (WAYBILL_HTTP_ADDR)"
 }
 
 // findSystem is systemConfig, and tells whether the servers are those of a dev.
