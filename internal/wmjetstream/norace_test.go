@@ -1,0 +1,5 @@
+//go:build !race
+
+package wmjetstream_test
+
+const withRace = false
