@@ -172,6 +172,7 @@ func (s *Server) getOrder(ctx context.Context, in *getOrderInput) (*getOrderOutp
 	if callFrom(ctx).principal.May(auth.PersonalRead) {
 		d.RevealPersonal()
 	}
+	d.AllowedCommands = s.dispatch.Table().Outside(d.AllowedCommands)
 	return &getOrderOutput{Fresh: freshAt(at), ETag: `"` + strconv.FormatInt(d.Version, 10) + `"`, Body: d}, nil
 }
 

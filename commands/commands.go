@@ -88,7 +88,7 @@ type Caused struct {
 	Position int64
 	Stream   string
 	Version  int64
-	ID       uuid.UUID // derived from the command's id and the event's place in the commit
+	ID       uuid.UUID // as it is stored; zero in a dry run
 	Type     string
 	Schema   int16
 	Event    any // order.Event or stock.Event

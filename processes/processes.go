@@ -2,8 +2,8 @@
 // happened.
 //
 // A process manager is pure: [Process.React] is given an input and answers with commands and timers. The [Runner]
-// does the rest. It follows the event stream, one partition share at a time and in order, carries the commands out,
-// and then moves state, timers and checkpoint in one transaction. The commands' ids are derived from the input that
+// does the rest. It follows the event stream, deals the events out to the partitions, carries out in each what one
+// event after the other sets off, and moves state, timers and checkpoint in one transaction. The commands' ids are derived from the input that
 // caused them, so an input that is handled again, after a crash or because it was delivered twice, has its effect
 // once. What cannot be handled is parked with the later inputs of the same key behind it; every other key flows on.
 //

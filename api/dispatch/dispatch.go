@@ -252,7 +252,7 @@ func (d *Dispatcher) render(ctx context.Context, r *Request, spec *wire.Spec, re
 
 func (d *Dispatcher) renderError(ctx context.Context, r *Request, reply Reply, err error) Reply {
 	if refused, ok := errors.AsType[*commands.Refused](err); ok {
-		p := refusal(refused, reply.CommandID)
+		p := d.refusal(refused, reply.CommandID)
 		reply.Status, reply.Problem, reply.Body = p.Status, p, p.JSON()
 		reply.Replayed, reply.Stored, reply.Position = refused.Replayed, !refused.DryRun, refused.Position
 		return reply
@@ -264,11 +264,12 @@ func (d *Dispatcher) renderError(ctx context.Context, r *Request, reply Reply, e
 	return d.fail(r, reply, p)
 }
 
-// refusal renders a refusal. Nothing in it changes from one answer to the next.
-func refusal(refused *commands.Refused, id uuid.UUID) *problem.Problem {
+// refusal renders a refusal. Nothing in it changes from one answer to the next. What is possible is what may be asked for
+// from outside.
+func (d *Dispatcher) refusal(refused *commands.Refused, id uuid.UUID) *problem.Problem {
 	p := problem.Refused(refused.Code, refused.Detail)
 	p.Instance, p.CommandID = "/v1/commands/"+id.String(), id.String()
-	p.Stream, p.State, p.Values, p.Allowed, p.DryRun = refused.Stream, refused.State, refused.Values, refused.Allowed, refused.DryRun
+	p.Stream, p.State, p.Values, p.Allowed, p.DryRun = refused.Stream, refused.State, refused.Values, d.table.Outside(refused.Allowed), refused.DryRun
 	p.Version = &refused.Version
 	return p
 }

@@ -60,6 +60,17 @@ func (t *Table) Find(typ string) (*Spec, bool) {
 	return s, ok
 }
 
+// Outside returns those of the named commands that are taken from outside, in their order.
+func (t *Table) Outside(names []string) []string {
+	outside := make([]string, 0, len(names))
+	for _, n := range names {
+		if _, ok := t.byType[n]; ok {
+			outside = append(outside, n)
+		}
+	}
+	return outside
+}
+
 // Types returns all command types, in the order of the table.
 func (t *Table) Types() []string {
 	types := make([]string, len(t.Specs))

@@ -78,8 +78,6 @@ type Log struct {
 type Limits struct {
 	// BodyBytes of one request or message.
 	BodyBytes Size `koanf:"body_bytes" usage:"largest request body, such as 256KiB"`
-	// Lines of one order.
-	Lines int `koanf:"lines" usage:"most lines of one order"`
 	// Connections open to the HTTP edge at one time.
 	Connections int `koanf:"connections" usage:"most HTTP connections at one time"`
 	// CommandTimeout bounds how long a caller waits for the outcome of a command.
@@ -114,7 +112,7 @@ func Default() Config {
 		Roles:  AllRoles(),
 		Data:   Data{Dir: "./.waybill"},
 		Log:    Log{Level: slog.LevelInfo, Format: "auto"},
-		Limits: Limits{BodyBytes: 256 << 10, Lines: 500, Connections: 4096, CommandTimeout: 10 * time.Second},
+		Limits: Limits{BodyBytes: 256 << 10, Connections: 4096, CommandTimeout: 10 * time.Second},
 	}
 }
 
@@ -148,7 +146,6 @@ func (c Config) Validate() error {
 		value int64
 	}{
 		{"limits.body_bytes", int64(c.Limits.BodyBytes)},
-		{"limits.lines", int64(c.Limits.Lines)},
 		{"limits.connections", int64(c.Limits.Connections)},
 		{"limits.command_timeout", int64(c.Limits.CommandTimeout)},
 	} {

@@ -133,7 +133,7 @@ func TestLoadEveryKind(t *testing.T) {
 		Roles:         []string{"api", "relay"},
 		Data:          config.Data{Dir: "/d"},
 		Log:           config.Log{Level: slog.LevelDebug, Format: "json"},
-		Limits:        config.Limits{BodyBytes: 1 << 20, Lines: 7, Connections: 8, CommandTimeout: 90 * time.Second},
+		Limits:        config.Limits{BodyBytes: 1 << 20, Connections: 8, CommandTimeout: 90 * time.Second},
 		Shutdown:      config.Shutdown{Delay: time.Minute},
 		AllowDataLoss: true,
 	}
@@ -145,20 +145,20 @@ admin: {addr: ":2"}
 roles: [api, relay]
 data: {dir: /d}
 log: {level: debug, format: json}
-limits: {body_bytes: 1MiB, lines: 7, connections: 8, command_timeout: 90s}
+limits: {body_bytes: 1MiB, connections: 8, command_timeout: 90s}
 shutdown: {delay: 1m}
 allow_data_loss: true
 `
 	env := []string{
 		"WAYBILL_DATABASE_URL=postgres://u@h/d", "WAYBILL_NATS_URL=nats://a,nats://b", "WAYBILL_NATS_CREDS=/c",
 		"WAYBILL_HTTP_ADDR=:1", "WAYBILL_ADMIN_ADDR=:2", "WAYBILL_ROLES=api, relay", "WAYBILL_DATA_DIR=/d",
-		"WAYBILL_LOG_LEVEL=DEBUG", "WAYBILL_LOG_FORMAT=json", "WAYBILL_LIMITS_BODY_BYTES=1048576", "WAYBILL_LIMITS_LINES=7",
+		"WAYBILL_LOG_LEVEL=DEBUG", "WAYBILL_LOG_FORMAT=json", "WAYBILL_LIMITS_BODY_BYTES=1048576",
 		"WAYBILL_LIMITS_CONNECTIONS=8", "WAYBILL_LIMITS_COMMAND_TIMEOUT=1m30s", "WAYBILL_SHUTDOWN_DELAY=60s",
 		"WAYBILL_ALLOW_DATA_LOSS=true",
 	}
 	args := []string{
 		"--database-url=postgres://u@h/d", "--nats-url=nats://a,nats://b", "--nats-creds=/c", "--http-addr=:1", "--admin-addr=:2",
-		"--roles=api,relay", "--data-dir=/d", "--log-level=debug", "--log-format=json", "--limits-body-bytes=1MiB", "--limits-lines=7",
+		"--roles=api,relay", "--data-dir=/d", "--log-level=debug", "--log-format=json", "--limits-body-bytes=1MiB",
 		"--limits-connections=8", "--limits-command-timeout=90s", "--shutdown-delay=1m", "--allow-data-loss",
 	}
 	for name, load := range map[string]func() (config.Config, config.Origins, error){
@@ -196,7 +196,7 @@ func TestLoadErrors(t *testing.T) {
 		"unknown key, none near": {file: "colour: red\n", want: []string{"unknown key colour"}},
 		"key below a value":      {file: "roles: {api: true}\n", want: []string{"unknown key roles.api"}},
 		"unknown variable":       {env: []string{"WAYBILL_HTP_ADDR=x"}, want: []string{"environment: unknown key WAYBILL_HTP_ADDR", "did you mean WAYBILL_HTTP_ADDR?"}},
-		"not a number":           {env: []string{"WAYBILL_LIMITS_LINES=many"}, want: []string{"limits.lines (environment WAYBILL_LIMITS_LINES)"}},
+		"not a number":           {env: []string{"WAYBILL_LIMITS_CONNECTIONS=many"}, want: []string{"limits.connections (environment WAYBILL_LIMITS_CONNECTIONS)"}},
 		"not a duration":         {args: []string{"--shutdown-delay=soon"}, want: []string{"shutdown.delay (flag --shutdown-delay)"}},
 		"duration without unit":  {file: "shutdown: {delay: 5}\n", want: []string{"5 has no unit, write such as 5s"}},
 		"not a size":             {args: []string{"--limits-body-bytes=big"}, want: []string{`"big" is not a size`}},
@@ -293,7 +293,6 @@ func TestValidate(t *testing.T) {
 		"a role":      {func(c *config.Config) { c.Roles = []string{"rely"} }, `roles: "rely" is none of relay, projections, processes, intake, api; did you mean relay?`},
 		"data.dir":    {func(c *config.Config) { c.Data.Dir = "" }, "data.dir: is empty"},
 		"log.format":  {func(c *config.Config) { c.Log.Format = "xml" }, `log.format: "xml"`},
-		"lines":       {func(c *config.Config) { c.Limits.Lines = 0 }, "limits.lines: must be more than 0"},
 		"body":        {func(c *config.Config) { c.Limits.BodyBytes = -1 }, "limits.body_bytes: must"},
 		"connections": {func(c *config.Config) { c.Limits.Connections = 0 }, "limits.connections: must"},
 		"timeout":     {func(c *config.Config) { c.Limits.CommandTimeout = 0 }, "limits.command_timeout: must"},
