@@ -21,16 +21,61 @@ type SubscriberConfig struct {
 	Stream string
 	// Group names those who share the messages of a topic: each message goes to one of them. It must be set.
 	Group string
-	// AckWait is the time after which the server hands out the message of a handler that fell silent again; 0 means
+	// Durable is the name of the group's consumer on the server; by default it is made of group and topic. Who sets it
+	// subscribes to one topic only.
+	Durable string
+	// AckWait is the time after which the server hands out the message of a process that fell silent again; 0 means
 	// 30 s. A handler may take longer: the subscriber tells the server that work goes on.
 	AckWait time.Duration
-	// NakDelay is the pause before a nacked message comes again; 0 means at once.
-	NakDelay time.Duration
+	// Lanes is how many messages are out at once at most; 0 means 1. With more than one, Lane must be set.
+	Lanes int
+	// Lane tells which messages must not overtake each other: those that it gives the same name. It may look at
+	// everything in a message, and at its [Delivery], and must always give one message the same name.
+	Lane func(*message.Message) string
+	// NakDelay is the pause before a nacked message is handed out again; 0 means at once. It doubles with every nack of
+	// that message, up to MaxNakDelay; 0 means 5 s, or NakDelay if that is more.
+	NakDelay, MaxNakDelay time.Duration
+	// Grace is how long the end of a subscription waits for the answer of handlers that have a message. 0: not at all,
+	// their messages are given back as they are.
+	Grace time.Duration
+	// Watch is how often the server's word is held against what it sends; 0 means 10 s. See the package comment.
+	Watch time.Duration
+	// OnLoss is told of messages that the stream has lost, how many at most; nil: they are only logged.
+	OnLoss func(atMost uint64)
 	// Logger takes what goes wrong with the server; nil means silence.
 	Logger *slog.Logger
 }
 
-// Subscriber hands out the messages of a topic, one at a time.
+func (c *SubscriberConfig) withDefaults() error {
+	if c.JetStream == nil || c.Stream == "" || c.Group == "" {
+		return errors.New("wmjetstream: subscriber needs a JetStream, a stream and a group")
+	}
+	c.AckWait = cmp.Or(c.AckWait, 30*time.Second)
+	c.Lanes = cmp.Or(c.Lanes, 1)
+	c.MaxNakDelay = cmp.Or(c.MaxNakDelay, max(c.NakDelay, 5*time.Second))
+	c.Watch = cmp.Or(c.Watch, 10*time.Second)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	switch {
+	case c.Lanes < 1, c.Lanes > 1 && c.Lane == nil:
+		return fmt.Errorf("wmjetstream: Lanes is %d: want at least 1, and Lane if there is more than one", c.Lanes)
+	case c.AckWait < 0, c.Grace < 0, c.Watch < 0:
+		return fmt.Errorf("wmjetstream: AckWait %s, Grace %s, Watch %s: none may be negative", c.AckWait, c.Grace, c.Watch)
+	case c.NakDelay < 0, c.MaxNakDelay < c.NakDelay:
+		return fmt.Errorf("wmjetstream: NakDelay %s, MaxNakDelay %s: want NakDelay from 0 up to MaxNakDelay", c.NakDelay, c.MaxNakDelay)
+	}
+	return nil
+}
+
+// inHand is how many messages a subscription takes from the server at most, and how many the group does. One lane must
+// not have a second message under way; several have the next ones ready.
+func (c *SubscriberConfig) inHand() (subscription, group int) {
+	if c.Lanes == 1 {
+		return 1, 1
+	}
+	return 2 * c.Lanes, 4 * c.Lanes
+}
+
+// Subscriber hands out the messages of a topic, one at a time, or one at a time for each lane.
 type Subscriber struct {
 	config  SubscriberConfig
 	ctx     context.Context //nolint:containedctx // Watermill's Close has no context; this one ends with it
@@ -47,11 +92,9 @@ var (
 
 // NewSubscriber returns a subscriber on the connection of config.
 func NewSubscriber(config SubscriberConfig) (*Subscriber, error) {
-	if config.JetStream == nil || config.Stream == "" || config.Group == "" {
-		return nil, errors.New("wmjetstream: subscriber needs a JetStream, a stream and a group")
+	if err := config.withDefaults(); err != nil {
+		return nil, err
 	}
-	config.AckWait = cmp.Or(config.AckWait, 30*time.Second)
-	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancelCause(context.Background())
 	return &Subscriber{config: config, ctx: ctx, stop: stop}, nil
 }
@@ -62,8 +105,9 @@ func (s *Subscriber) SubscribeInitialize(topic string) error {
 	return err
 }
 
-// Subscribe implements [message.Subscriber]. The channel is closed when ctx ends or the subscriber is closed; a
-// message that is out then, without an ack, is handed to another subscriber of the group at once.
+// Subscribe implements [message.Subscriber]. The channel is closed when ctx ends or the subscriber is closed, after a
+// second and [SubscriberConfig.Grace] at most. What was taken and has no ack by then is given back in its order, to be
+// handed to another subscriber of the group at once.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +125,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		defer close(out)
 		defer cancel(nil)
 		defer unhook()
-		s.run(ctx, topic, consumer, out)
+		newSubscription(s, topic, consumer, out).run(ctx)
 	})
 	return out, nil
 }
@@ -96,121 +140,24 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// consumer makes the group's durable consumer, or finds it. One message may be out at a time, so order holds over
-// nacks and over all subscribers of the group.
+func (s *Subscriber) durable(topic string) string {
+	return cmp.Or(s.config.Durable, consumerName(s.config.Group, topic))
+}
+
+// consumer makes the group's durable consumer, or finds it.
 func (s *Subscriber) consumer(ctx context.Context, topic string) (jetstream.Consumer, error) {
+	_, group := s.config.inHand()
 	c, err := s.config.JetStream.CreateOrUpdateConsumer(ctx, s.config.Stream, jetstream.ConsumerConfig{
-		Durable:       consumerName(s.config.Group, topic),
+		Durable:       s.durable(topic),
 		FilterSubject: topic,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       s.config.AckWait,
-		MaxAckPending: 1,
+		MaxDeliver:    -1,
+		MaxAckPending: group,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("consume %s as %s: %w", topic, s.config.Group, err)
 	}
 	return c, nil
-}
-
-// run fetches and hands out until ctx ends. Whatever the server does meanwhile, it goes on: a consumer that was
-// deleted, or lost with a stream, is made anew.
-func (s *Subscriber) run(ctx context.Context, topic string, consumer jetstream.Consumer, out chan<- *message.Message) {
-	for pause := time.Duration(0); ctx.Err() == nil; {
-		msg, err := next(ctx, consumer)
-		switch {
-		case err == nil:
-			pause = 0
-			s.handle(ctx, topic, msg, out)
-			continue
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, jetstream.ErrNoMessages):
-			continue
-		}
-		pause = min(max(2*pause, 50*time.Millisecond), 2*time.Second)
-		s.config.Logger.WarnContext(ctx, "fetching a message went wrong", slog.String("topic", topic), slog.Any("error", err), slog.Duration("pause", pause))
-		if !sleep(ctx, pause) {
-			return
-		}
-		if c, err := s.consumer(ctx, topic); err == nil {
-			consumer = c
-		}
-	}
-}
-
-// fetchWait bounds one request for a message; it is asked again for ever.
-const fetchWait = 5 * time.Second
-
-func next(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchWait)
-	defer cancel()
-	batch, err := consumer.Fetch(1, jetstream.FetchContext(ctx))
-	if err != nil {
-		return nil, err
-	}
-	for msg := range batch.Messages() {
-		return msg, nil
-	}
-	if err := batch.Error(); err != nil {
-		return nil, err
-	}
-	return nil, jetstream.ErrNoMessages
-}
-
-// handle hands out msg and brings the handler's answer to the server.
-func (s *Subscriber) handle(ctx context.Context, topic string, msg jetstream.Msg, out chan<- *message.Message) {
-	m, err := fromNATS(msg)
-	if err != nil {
-		s.answer(ctx, topic, msg.Term(), "term")
-		return
-	}
-	mctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m.SetContext(mctx)
-
-	heartbeat := time.NewTicker(s.config.AckWait / 3)
-	defer heartbeat.Stop()
-	for handed := out; ; {
-		select {
-		case handed <- m:
-			handed = nil // once
-		case <-m.Acked():
-			s.acknowledge(ctx, topic, msg)
-			return
-		case <-m.Nacked():
-			s.answer(ctx, topic, msg.NakWithDelay(s.config.NakDelay), "nak with delay")
-			return
-		case <-heartbeat.C:
-			s.answer(ctx, topic, msg.InProgress(), "in progress")
-		case <-ctx.Done():
-			s.answer(ctx, topic, msg.Nak(), "nak")
-			return
-		}
-	}
-}
-
-// acknowledge waits until the server has the ack: only then may the next message come. If the server cannot be
-// reached, the message comes again; that is what at least once means.
-func (s *Subscriber) acknowledge(ctx context.Context, topic string, msg jetstream.Msg) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchWait)
-	defer cancel()
-	s.answer(ctx, topic, msg.DoubleAck(ctx), "ack")
-}
-
-func (s *Subscriber) answer(ctx context.Context, topic string, err error, what string) {
-	if err != nil {
-		s.config.Logger.WarnContext(ctx, "a message was not answered", slog.String("topic", topic), slog.String("answer", what), slog.Any("error", err))
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
