@@ -154,7 +154,14 @@ func (r *remote) send(cmd *cobra.Command, s sending, path string, body []byte) e
 	case len(a.Events) == 0:
 		r.app.sayf("there was nothing left to do")
 	}
-	fmt.Fprintf(r.app.out, "%s  %s  version %d  position %d\n", what, a.OrderNumber, a.Version, a.Position)
+	if a.OrderNumber != "" {
+		what += "  " + a.OrderNumber
+	}
+	if a.DryRun { // nothing has a place in the log
+		fmt.Fprintf(r.app.out, "%s  version %d\n", what, a.Version)
+	} else {
+		fmt.Fprintf(r.app.out, "%s  version %d  position %d\n", what, a.Version, a.Position)
+	}
 	for _, e := range a.Events {
 		fmt.Fprintf(r.app.out, "  %s  %s v%d\n", e.Type, e.Stream, e.Version)
 		if len(e.Data) > 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,11 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for other processes most of the time, so more of them may run than there are processors.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
 	code := devtest.Main(m, func(ctx context.Context, url string) error {
 		sets, err := engine.Migrations()
 		if err != nil {
