@@ -40,8 +40,9 @@ type SubscriberConfig struct {
 	Grace time.Duration
 	// Watch is how often the server's word is held against what it sends; 0 means 10 s. See the package comment.
 	Watch time.Duration
-	// OnLoss is told of messages that the stream has lost, how many at most; nil: they are only logged.
-	OnLoss func(atMost uint64)
+	// OnLoss is told of messages that the stream has lost, how many as far as the server's numbers show; nil: they are
+	// only logged.
+	OnLoss func(count uint64)
 	// Logger takes what goes wrong with the server; nil means silence.
 	Logger *slog.Logger
 }

@@ -19,7 +19,7 @@ const lookWait = 2 * time.Second
 //
 //   - A message that cannot be read is passed over, and stays in the queue for ever.
 //   - Where the damage hides the end of a message, everything behind is gone, and its sequences are given to new messages.
-//     A consumer that was ahead of the new end then waits for ever, while what is published piles up behind its back.
+//     A consumer that was ahead of the new end may then wait for ever, while what is published piles up behind its back.
 //     Its own figures show nothing: to it, nothing is pending.
 type watch struct {
 	last       uint64   // end of the stream, at the look before
@@ -109,10 +109,10 @@ func (s *subscription) remake(ctx context.Context) error {
 	return nil
 }
 
-func (s *subscription) lost(ctx context.Context, atMost uint64, how string) {
+func (s *subscription) lost(ctx context.Context, count uint64, how string) {
 	s.config.Logger.ErrorContext(ctx, "messages were lost on the server",
-		slog.String("stream", s.config.Stream), slog.String("how", how), slog.Uint64("at_most", atMost))
+		slog.String("stream", s.config.Stream), slog.String("how", how), slog.Uint64("messages", count))
 	if s.config.OnLoss != nil {
-		s.config.OnLoss(atMost)
+		s.config.OnLoss(count)
 	}
 }
