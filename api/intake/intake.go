@@ -14,12 +14,16 @@
 //
 // GET /v1/commands/{key} tells the outcome. Whoever wants it as a message names a subject in the header
 // Waybill-Reply-To: an inbox, or one that begins with waybill.outcome. Nothing else is ever published to, least of all a
-// subject of events or commands. The queue is the only copy of a command until then: where that matters, it must be on
-// three servers, or on one that syncs always (see nats.conf).
+// subject of events or commands.
 //
-// It speaks to JetStream itself rather than through Watermill: it needs to stay in order by lane, to extend the time
-// of a message that is being retried, and to confirm its acknowledgements, none of which the router has; what is left is
-// this one loop.
+// A Watermill router carries the commands out: the subscriber of package wmjetstream keeps the lanes, and hands out again
+// what failed for the moment; a panic is recovered, and its command is poison; poison goes to the router's poison queue,
+// which is the table.
+//
+// The queue is the only copy of a command until its outcome is in the log. Where that matters, it must be on three
+// servers, or on one that syncs always (see nats.conf): on a damaged disk commands are gone, and no server says so. The
+// intake goes on behind them, and what it can find out it logs and counts in waybill_intake_lost_messages_total. Whoever
+// must know asks for the outcome, and sends again what has none.
 package intake
 
 import (
@@ -27,24 +31,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/api/auth"
 	"waybill/api/dispatch"
-	"waybill/api/problem"
-	"waybill/api/service"
 	"waybill/api/wire"
+	"waybill/internal/wmjetstream" //nolint:depguard // the durable intake is a Watermill router on our own subscriber (interfaces, NATS)
 )
 
 const (
@@ -54,8 +56,8 @@ const (
 	subjects = "waybill.in.>"
 	// consumer is the one durable consumer that all instances share.
 	consumer = "intake"
-	// finishTimeout bounds the storing of poison and the acknowledgement of a message.
-	finishTimeout = 10 * time.Second
+	// grace is how long the end waits for commands that have begun: longer than one and the storing of poison take.
+	grace = 30 * time.Second
 	// ReplyTo is the header that names where the outcome is to be sent.
 	ReplyTo = "Waybill-Reply-To"
 )
@@ -90,6 +92,7 @@ type Intake struct {
 	cfg      Config
 	js       jetstream.JetStream
 	messages *prometheus.CounterVec
+	lost     prometheus.Counter
 }
 
 // New returns an intake that has not begun.
@@ -121,9 +124,11 @@ func New(cfg Config) (*Intake, error) {
 	}
 	i := &Intake{cfg: cfg, js: js, messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waybill_intake_messages_total", Help: "Messages of the durable intake, by what became of them.",
-	}, []string{"outcome"})}
+	}, []string{"outcome"}), lost: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "waybill_intake_lost_messages_total", Help: "Messages that the work queue was found to have lost, as far as its numbers show.",
+	})}
 	if cfg.Registerer != nil {
-		if err := cfg.Registerer.Register(i.messages); err != nil {
+		if err := errors.Join(cfg.Registerer.Register(i.messages), cfg.Registerer.Register(i.lost)); err != nil {
 			return nil, fmt.Errorf("intake: register metrics: %w", err)
 		}
 	}
@@ -133,244 +138,82 @@ func New(cfg Config) (*Intake, error) {
 // Run makes the queue if there is none and carries out what comes until ctx ends; then it finishes what it has begun,
 // leaves the rest in the queue, and returns nil.
 func (i *Intake) Run(ctx context.Context) error {
-	c, err := i.setUp(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	err := i.run(ctx)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was told to end
+	}
+	return err
+}
+
+func (i *Intake) run(ctx context.Context) error {
+	if err := i.makeQueue(ctx); err != nil {
 		return err
 	}
-	messages, err := c.Messages(jetstream.PullMaxMessages(2 * i.cfg.Lanes))
+	sub, err := wmjetstream.NewSubscriber(wmjetstream.SubscriberConfig{
+		JetStream: i.js, Stream: StreamName, Group: consumer, Durable: consumer, AckWait: i.cfg.AckWait, Lanes: i.cfg.Lanes, Lane: lane,
+		NakDelay: i.cfg.MinPause, MaxNakDelay: i.cfg.MaxPause, Grace: grace, Logger: i.cfg.Logger,
+		OnLoss: func(count uint64) { i.lost.Add(float64(count)) },
+	})
 	if err != nil {
-		return fmt.Errorf("read the work queue: %w", err)
+		return fmt.Errorf("intake: %w", err)
 	}
-	defer context.AfterFunc(ctx, messages.Drain)()
-	defer messages.Stop()
+	defer sub.Close()
+	router, err := i.router(sub)
+	if err != nil {
+		return err
+	}
 	i.cfg.Logger.InfoContext(ctx, "carrying out commands of the durable intake", slog.String("stream", StreamName))
-	var left leftover
-	lanes := make([]chan jetstream.Msg, i.cfg.Lanes)
-	var wg sync.WaitGroup
-	for n := range lanes {
-		lanes[n] = make(chan jetstream.Msg, 2)
-		wg.Go(func() {
-			for m := range lanes[n] {
-				if !i.handle(ctx, m) {
-					left.add(m)
-				}
-			}
-		})
-	}
-	i.distribute(ctx, messages, lanes, &left)
-	for _, l := range lanes {
-		close(l)
-	}
-	wg.Wait()
-	return left.giveBack(i.cfg.Conn)
-}
-
-// distribute hands the messages to their lanes, until the iterator is drained.
-func (i *Intake) distribute(ctx context.Context, messages jetstream.MessagesContext, lanes []chan jetstream.Msg, left *leftover) {
-	for {
-		m, err := messages.Next()
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed), err != nil && ctx.Err() != nil:
-			return
-		case err != nil:
-			i.cfg.Logger.WarnContext(ctx, "work queue does not answer", slog.Any("error", err))
-			if !pause(ctx, i.cfg.MaxPause) {
-				return
-			}
-			continue
-		case ctx.Err() != nil:
-			left.add(m)
-			continue
-		}
-		select {
-		case lanes[i.lane(m)] <- m:
-		case <-ctx.Done():
-			left.add(m)
-		}
-	}
-}
-
-// leftover are messages that were taken and not carried out when the intake ended. They go back in their order, so that
-// the next instance finds them in it.
-type leftover struct {
-	mu       sync.Mutex
-	messages []jetstream.Msg
-}
-
-func (l *leftover) add(m jetstream.Msg) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.messages = append(l.messages, m)
-}
-
-func (l *leftover) giveBack(conn *nats.Conn) error {
-	place := func(m jetstream.Msg) uint64 {
-		md, err := m.Metadata()
-		if err != nil {
-			return 0
-		}
-		return md.Sequence.Stream
-	}
-	slices.SortFunc(l.messages, func(a, b jetstream.Msg) int { return cmp.Compare(place(a), place(b)) })
-	for _, m := range l.messages {
-		if err := m.Nak(); err != nil {
-			return fmt.Errorf("give messages back to the work queue (they come again after AckWait): %w", err)
-		}
-	}
-	if len(l.messages) == 0 {
-		return nil
-	}
-	if err := conn.FlushTimeout(finishTimeout); err != nil {
-		return fmt.Errorf("give messages back to the work queue (they come again after AckWait): %w", err)
+	if err := router.Run(ctx); err != nil {
+		return fmt.Errorf("intake: %w", err)
 	}
 	return nil
 }
 
-func (i *Intake) setUp(ctx context.Context) (jetstream.Consumer, error) {
-	s, err := i.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+// router is Watermill's. There is no retry in it: to try again is a nack, and the subscriber's patience has no end. Nor
+// does it log what fails, since it would at every attempt; the handler does, once.
+func (i *Intake) router(sub message.Subscriber) (*message.Router, error) {
+	quiet := watermill.NewSlogLoggerWithLevelMapping(i.cfg.Logger, map[slog.Level]slog.Level{slog.LevelError: slog.LevelDebug, slog.LevelInfo: slog.LevelDebug})
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: grace}, quiet)
+	if err != nil {
+		return nil, fmt.Errorf("intake: make the router: %w", err)
+	}
+	h := &handler{Config: &i.cfg, messages: i.messages}
+	poison, err := middleware.PoisonQueueWithFilter(h, "intake.poison", isPoison)
+	if err != nil {
+		return nil, fmt.Errorf("intake: make the router: %w", err)
+	}
+	router.AddMiddleware(poison, middleware.Recoverer)
+	router.AddConsumerHandler(consumer, subjects, sub, h.handle)
+	return router, nil
+}
+
+func (i *Intake) makeQueue(ctx context.Context) error {
+	_, err := i.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: StreamName, Description: "commands of outside systems that wait to be carried out by waybill", Subjects: []string{subjects},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: i.cfg.Replicas, MaxBytes: i.cfg.MaxBytes,
 		Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute, MaxMsgSize: int32(min(i.cfg.MaxBody+32<<10, 8<<20)), //nolint:gosec // bounded
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make the work queue %s: %w", StreamName, err)
+		return fmt.Errorf("make the work queue %s: %w", StreamName, err)
 	}
-	c, err := s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: i.cfg.AckWait, MaxDeliver: -1, MaxAckPending: 4 * i.cfg.Lanes,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make the consumer of %s: %w", StreamName, err)
-	}
-	return c, nil
-}
-
-// lane picks the lane of a message: commands about one thing share one.
-func (i *Intake) lane(m jetstream.Msg) int {
-	lane := m.Subject()
-	if v, p := dispatch.Read(&dispatch.Request{MediaType: m.Headers().Get("Content-Type"), Body: m.Data()}); p == nil && v.Lane() != "" {
-		lane = v.Lane()
-	} else if md, err := m.Metadata(); err == nil {
-		lane = strconv.FormatUint(md.Sequence.Stream, 10)
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(lane)) // never fails
-	return int(h.Sum32() % uint32(i.cfg.Lanes))
-}
-
-// handle carries out one message, again and again while it fails for the moment. It is false if ctx ended first.
-func (i *Intake) handle(ctx context.Context, m jetstream.Msg) bool {
-	md, err := m.Metadata()
-	if err != nil {
-		i.cfg.Logger.ErrorContext(ctx, "message is not of the work queue", slog.String("subject", m.Subject()), slog.Any("error", err))
-		return true
-	}
-	work := context.WithoutCancel(ctx) // what was begun is finished
-	for attempt := 0; ; attempt++ {
-		if ctx.Err() != nil {
-			return false
-		}
-		reply, principal := i.attempt(work, m, md)
-		if !transient(&reply) {
-			err := i.finish(work, m, md, &reply, principal)
-			if err == nil {
-				return true
-			}
-			i.cfg.Logger.WarnContext(ctx, "outcome of intake not confirmed", slog.Uint64("sequence", md.Sequence.Stream), slog.Any("error", err))
-		} else if attempt == 0 {
-			i.cfg.Logger.WarnContext(ctx, "command of intake has to wait", slog.Uint64("sequence", md.Sequence.Stream), slog.String("code", reply.Problem.Code))
-		}
-		i.messages.WithLabelValues("retried").Inc()
-		if err := m.InProgress(); err != nil {
-			i.cfg.Logger.DebugContext(ctx, "time of message not extended", slog.Any("error", err))
-		}
-		if !pause(ctx, min(i.cfg.MinPause<<min(attempt, 16), i.cfg.MaxPause, i.cfg.AckWait/3)) {
-			return false
-		}
-	}
-}
-
-func (i *Intake) attempt(ctx context.Context, m jetstream.Msg, md *jetstream.MsgMetadata) (reply dispatch.Reply, principal string) {
-	req, p := service.Request(ctx, i.cfg.Auth, m.Headers(), i.cfg.Logger)
-	if req.Principal != nil {
-		principal = req.Principal.Name
-	}
-	if p == nil && len(m.Data()) > i.cfg.MaxBody {
-		p = problem.New(problem.TooLarge, "the body is larger than %d bytes", i.cfg.MaxBody)
-	}
-	if p != nil {
-		return dispatch.Reply{Status: p.Status, Problem: p, Body: p.JSON()}, principal
-	}
-	req.Key = cmp.Or(req.Key, m.Headers().Get(nats.MsgIdHdr), StreamName+":"+strconv.FormatInt(md.Timestamp.UnixNano(), 36)+":"+strconv.FormatUint(md.Sequence.Stream, 10))
-	req.Type, req.Body = strings.TrimPrefix(m.Subject(), "waybill.in."), m.Data()
-	return i.cfg.Dispatcher.Do(ctx, &req), principal
-}
-
-// transient tells whether another attempt may have another outcome, without anybody changing the message.
-func transient(r *dispatch.Reply) bool { return r.Problem != nil && !r.Stored && r.Problem.Retryable }
-
-// finish stores poison, tells who wants to know, and takes the message off the queue.
-func (i *Intake) finish(ctx context.Context, m jetstream.Msg, md *jetstream.MsgMetadata, reply *dispatch.Reply, principal string) error {
-	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
-	defer cancel()
-	outcome := "accepted"
-	switch {
-	case reply.Problem != nil && reply.Stored:
-		outcome = "refused"
-	case reply.Problem != nil:
-		outcome = "poison"
-		headers := maps.Clone(map[string][]string(m.Headers()))
-		maps.DeleteFunc(headers, func(name string, _ []string) bool { return strings.EqualFold(name, "Authorization") })
-		if err := i.cfg.Poison.AddPoison(ctx, Poison{
-			Sequence: md.Sequence.Stream, ReceivedAt: md.Timestamp.UTC(), Subject: m.Subject(), Principal: principal,
-			Code: reply.Problem.Code, Problem: reply.Body, Headers: headers, Body: m.Data(),
-		}); err != nil {
-			return err
-		}
-		i.cfg.Logger.WarnContext(ctx, "poison in the intake", slog.Uint64("sequence", md.Sequence.Stream), slog.String("subject", m.Subject()),
-			slog.String("principal", principal), slog.String("code", reply.Problem.Code))
-	}
-	i.tell(ctx, m, reply)
-	if err := m.DoubleAck(ctx); err != nil {
-		return fmt.Errorf("take message %d off the work queue: %w", md.Sequence.Stream, err)
-	}
-	i.messages.WithLabelValues(outcome).Inc()
 	return nil
 }
 
-// tell publishes the outcome to whoever asked for it. It is a courtesy: the outcome can be asked for at any time.
-func (i *Intake) tell(ctx context.Context, m jetstream.Msg, reply *dispatch.Reply) {
-	to := m.Headers().Get(ReplyTo)
-	if to == "" {
-		return
+// lane names the lane of a message: commands about one thing share one, and a command that names none has its own.
+func lane(m *message.Message) string {
+	d, ok := wmjetstream.DeliveryOf(m)
+	if !ok {
+		return m.UUID
 	}
-	if !mayTell(to) {
-		i.cfg.Logger.WarnContext(ctx, "outcome not sent: its subject is not one for replies", slog.String("subject", m.Subject()))
-		return
+	v, p := dispatch.Read(&dispatch.Request{MediaType: d.Header.Get("Content-Type"), Body: m.Payload})
+	if p == nil && v.Lane() != "" {
+		return v.Lane()
 	}
-	out := &nats.Msg{Subject: to, Data: reply.Body, Header: service.ReplyHeader(reply)}
-	out.Header.Set("Status-Code", strconv.Itoa(reply.Status))
-	if err := i.cfg.Conn.PublishMsg(out); err != nil {
-		i.cfg.Logger.WarnContext(ctx, "outcome not sent", slog.Any("error", err))
-	}
+	return strconv.FormatUint(d.Sequence, 10)
 }
 
 // mayTell tells whether a subject that a message names may be published to: an inbox, or one for outcomes, without
 // wildcards.
 func mayTell(subject string) bool {
 	return (strings.HasPrefix(subject, "_INBOX") || strings.HasPrefix(subject, "waybill.outcome.")) && !strings.ContainsAny(subject, "*> \t\r\n")
-}
-
-// pause waits, or reports that ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
