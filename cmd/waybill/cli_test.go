@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type examples struct {
 	url     string // of its database
 	command string // the id of a command that was carried out
 	held    string // an order with the hold fraud-1
+
+	verifying sync.Mutex // one verification at a time
 }
 
 func newExamples(t *testing.T) *examples {
@@ -165,6 +168,10 @@ func (x *examples) example(t *testing.T, e main.Example) {
 	if e.Command == "waybill dev" || e.Command == "waybill serve" {
 		x.server(t, e)
 		return
+	}
+	if e.Command == "waybill verify" {
+		x.verifying.Lock()
+		defer x.verifying.Unlock()
 	}
 	x.shell(t, x.line(t, e), want)
 	if !e.Output || strings.Contains(e.Line, "--dry-run") && e.Command == "waybill migrate" || strings.Contains(e.Line, " > ") {

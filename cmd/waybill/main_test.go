@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,6 +56,7 @@ var built struct {
 	mu   sync.Mutex
 	dir  string
 	done map[string]error
+	port int // how many were given out
 }
 
 // program builds a main package and returns where it is.
@@ -261,19 +263,27 @@ func (r *result) says(t *testing.T, code int, words ...string) {
 	}
 }
 
-// port finds a free port of this machine. Somebody else may take it before it is used; the kernel hands out others first.
+// port finds a free port of this machine that no other test was given. It is below those that the kernel hands out by
+// itself, which may be taken for an outgoing connection before they are used.
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const lowest, count = 20_000, 12_000
+	for range count {
+		built.mu.Lock()
+		built.port++
+		n := lowest + (os.Getpid()*61+built.port)%count
+		built.mu.Unlock()
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", n))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return strconv.Itoa(n)
 	}
-	defer l.Close()
-	_, p, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	t.Fatal("no port is free")
+	return ""
 }
 
 func address(t *testing.T) string {
