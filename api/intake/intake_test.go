@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/api/apitest"
 	"waybill/api/auth"
@@ -253,5 +255,82 @@ func TestInOrderThroughFailures(t *testing.T) {
 		if n != each {
 			t.Errorf("item %d has %d events, want %d", i, n, each)
 		}
+	}
+}
+
+// away is a poison store that fails at first.
+type away struct {
+	intake.PoisonStore
+
+	calls atomic.Int64
+}
+
+func (a *away) AddPoison(ctx context.Context, p intake.Poison) error {
+	if a.calls.Add(1) < 4 {
+		return errors.New("database is away")
+	}
+	return a.PoisonStore.AddPoison(ctx, p)
+}
+
+// panics is a bus that panics at one item and is sound otherwise.
+type panics struct{ *commands.Bus }
+
+func (p panics) Execute(ctx context.Context, c commands.Command) (commands.Result, error) {
+	if strings.Contains(fmt.Sprint(c.Steps), "BROKEN") {
+		panic("a fault in the program")
+	}
+	return p.Bus.Execute(ctx, c)
+}
+
+// TestPanic: a command that makes the program panic is poison, whoever waits for it is told, and what comes behind it is
+// carried out; and poison stays in the queue until it is stored.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	table, err := wire.NewTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dispatch.New(dispatch.Config{Bus: panics{e.Bus}, Table: table, Logger: e.Logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &away{PoisonStore: e.poison}
+	registry := prometheus.NewRegistry()
+	apitest.Run(t, "intake", e.intake(t, func(c *intake.Config) { c.Dispatcher, c.Poison, c.Registerer, c.Lanes = d, store, registry, 1 }).Run)
+	e.queued(t)
+	inbox, err := e.client.SubscribeSync(nats.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.publish(t, e.Key, "stock.receive", `{"sku":"BROKEN","location":"B","quantity":1}`, intake.ReplyTo, inbox.Subject)
+	e.publish(t, e.Key, "stock.receive", `{"sku":"A","location":"B","quantity":1}`)
+	told, err := inbox.NextMsg(10 * time.Second)
+	if err != nil || told.Header.Get("Status-Code") != "500" || !strings.Contains(string(told.Data), `"retryable":false`) || strings.Contains(string(told.Data), "fault") {
+		t.Fatalf("got %v %v", told, err)
+	}
+	apitest.Eventually(t, "the queue is empty", func() bool { return e.empty(t) })
+	list, err := e.poison.ListPoison(t.Context(), 10)
+	if err != nil || len(list) != 1 || list[0].Code != problem.Internal || !strings.Contains(string(list[0].Body), "BROKEN") {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	if h, err := e.Log.Head(t.Context()); err != nil || h.Position != 1 {
+		t.Errorf("the log has %d events, want 1 (%v)", h.Position, err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				counts[f.GetName()+" "+l.GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	const name = "waybill_intake_messages_total "
+	if want := map[string]float64{name + "accepted": 1, name + "poison": 1, name + "retried": 3}; !maps.Equal(counts, want) {
+		t.Errorf("got %v, want %v", counts, want)
 	}
 }
