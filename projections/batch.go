@@ -194,7 +194,7 @@ func (r *Runner) split(items []item) (run, wait []item) {
 // park moves the checkpoint past an event that cannot be applied, and puts it and those that wait aside.
 func (r *Runner) park(ctx context.Context, b batch, failed item, wait []item, cause error) error {
 	if !r.at.parked[failed.key] && len(r.at.parked) >= r.cfg.MaxParkedKeys {
-		return fmt.Errorf("projection %s: %w: %d; event %d of key %s would be the next: %w; mend the projection, then run `waybill parked retry`",
+		return fmt.Errorf("projection %s: %w: %d; event %d of key %s would be the next: %w; mend the projection, then run `waybill projections retry`",
 			r.reg.name, ErrTooManyParked, len(r.at.parked), failed.event.Position, failed.key, cause)
 	}
 	b.items = wait

@@ -159,6 +159,7 @@ func TestHelp(t *testing.T) {
 }
 
 func (x *examples) example(t *testing.T, e main.Example) {
+	t.Helper()
 	want := 0
 	for prefix, code := range exitCodes() {
 		if strings.HasPrefix(e.Line, prefix) {
@@ -226,6 +227,7 @@ func (x *examples) shell(t *testing.T, line string, want int) string {
 
 // server runs the example of a command that has no end until it is ready, and stops it.
 func (x *examples) server(t *testing.T, e main.Example) {
+	t.Helper()
 	line := x.line(t, e)
 	p := *x.place
 	p.t = t
@@ -301,7 +303,7 @@ func TestExitCodes(t *testing.T) {
 		"not yet visible":  {at, []string{"orders", "list", "--min-position", "1000000"}, 7, []string{"next: the same again"}},
 		"no such command":  {at, []string{"commands", "show", "0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"}, 3, []string{"waybill: "}},
 		"no such keys":     {at, []string{"keys", "revoke", "nobody"}, 3, []string{"next: waybill keys list"}},
-		"unknown scope":    {at, []string{"keys", "create", "x", "--scopes", "orders:wriet"}, 2, []string{"orders:write"}},
+		"unknown scope":    {at, []string{"keys", "create", "x", "--scopes", "orders:reed"}, 2, []string{"orders:write"}},
 		"nothing to do it": {at, []string{"projections", "rebuild", "order_list"}, 2, []string{"--yes"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -86,7 +86,7 @@ each line an idempotency_key: then a batch that was cut off can be sent again as
 			if err != nil {
 				return err
 			}
-			var lines io.Reader = r.app.in
+			lines := r.app.in
 			if args[0] != "-" {
 				f, err := os.Open(args[0])
 				if err != nil {

@@ -28,8 +28,12 @@ type product struct {
 
 func demoProducts() []product {
 	return []product{
-		{"MUG-BLUE", "Blue mug", 1290, 60}, {"MUG-RED", "Red mug", 1290, 60}, {"TEAPOT", "Cast iron teapot", 5900, 12},
-		{"TEA-EARL", "Earl Grey, 100 g", 890, 200}, {"TEA-MINT", "Mint tea, 100 g", 690, 200}, {"TOWEL", "Linen tea towel", 1450, 40},
+		{"MUG-BLUE", "Blue mug", 1290, 60},
+		{"MUG-RED", "Red mug", 1290, 60},
+		{"TEAPOT", "Cast iron teapot", 5900, 12},
+		{"TEA-EARL", "Earl Grey, 100 g", 890, 200},
+		{"TEA-MINT", "Mint tea, 100 g", 690, 200},
+		{"TOWEL", "Linen tea towel", 1450, 40},
 		{"KETTLE", "Copper kettle", 12900, 0},
 	}
 }

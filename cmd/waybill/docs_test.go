@@ -25,14 +25,17 @@ func operations(t *testing.T) string {
 // TestConfigurationTable holds the table of the page to what the program says of itself.
 func TestConfigurationTable(t *testing.T) {
 	t.Parallel()
-	var settings []struct{ Key, Value string }
+	var settings []struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+	}
 	if err := json.Unmarshal([]byte(newPlace(t).must("config", "show", "-o", "json")), &settings); err != nil {
 		t.Fatal(err)
 	}
 	text, known := operations(t), map[string]bool{}
 	for _, s := range settings {
-		if strings.HasPrefix(s.Key, "nats.user.") {
-			want := "`WAYBILL_NATS_" + strings.ToUpper(strings.TrimPrefix(s.Key, "nats.user.")) + "_PASSWORD`"
+		if user, ok := strings.CutPrefix(s.Key, "nats.user."); ok {
+			want := "`WAYBILL_NATS_" + strings.ToUpper(user) + "_PASSWORD`"
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not name %s", want)
 			}

@@ -153,11 +153,11 @@ func (r *remote) tail(ctx context.Context, api *client.Client, q url.Values, fro
 		}
 		return nil
 	})
-	switch {
-	case errors.Is(err, errEnough):
-		return nil
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		r.app.sayf("last position %d; go on with: waybill events tail --from %d", last, last+1)
+		err = nil // ending it is what one does
+	}
+	if errors.Is(err, errEnough) {
 		return nil
 	}
 	return explain(err)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -38,8 +39,8 @@ type app struct {
 
 // env returns an environment variable, "" if it is not set.
 func (a *app) env(name string) string {
-	for i := len(a.environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(a.environ[i], name+"="); ok {
+	for _, variable := range slices.Backward(a.environ) {
+		if v, ok := strings.CutPrefix(variable, name+"="); ok {
 			return v
 		}
 	}

@@ -50,8 +50,6 @@ func TestMain(m *testing.M) {
 }
 
 // built holds the programs under test; the first test that needs one builds it.
-//
-//nolint:gochecknoglobals // TestMain has no other way to take away what its tests made
 var built struct {
 	mu   sync.Mutex
 	dir  string
@@ -166,7 +164,7 @@ func (o *output) String() string {
 func (p *place) start(path string, args ...string) *process {
 	p.t.Helper()
 	c := &process{t: p.t, name: filepath.Base(path) + " " + strings.Join(args, " "), out: &output{}, err: &output{}, ended: make(chan struct{})}
-	c.cmd = exec.Command(path, args...) //nolint:noctx // ended by its process group, below
+	c.cmd = exec.Command(path, args...)
 	c.cmd.Dir, c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = p.dir, p.env, c.out, c.err
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as}
 	if err := c.cmd.Start(); err != nil {

@@ -343,7 +343,7 @@ func TestDoctor(t *testing.T) {
 	until(t, readyLimit, func() error {
 		status, body, err := call(t.Context(), http.MethodGet, s.base+"/readyz?verbose", "", "")
 		if err != nil || !strings.Contains(string(body), "run `waybill doctor`") {
-			return fmt.Errorf("the relay has not noticed: %d %s, %v", status, body, err)
+			return fmt.Errorf("the relay has not noticed: %d %s, %w", status, body, err)
 		}
 		return nil
 	})

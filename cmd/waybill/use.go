@@ -202,12 +202,6 @@ func (a *app) input(path string) ([]byte, error) {
 	return b, nil
 }
 
-// amount is money on the wire.
-type amount struct {
-	Minor    int64  `json:"minor"`
-	Currency string `json:"currency"`
-}
-
 // short is a time for a table.
 func short(t time.Time) string {
 	if t.IsZero() {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -246,9 +247,7 @@ func (c *Client) Stream(ctx context.Context, query url.Values, from int64, f fun
 // stream follows until the connection ends; last is the position of the last event.
 func (c *Client) stream(ctx context.Context, query url.Values, last *int64, f func(Event) error) error {
 	q := url.Values{}
-	for k, v := range query {
-		q[k] = v
-	}
+	maps.Copy(q, query)
 	q.Set("from", strconv.FormatInt(*last+1, 10))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/v1/stream?"+q.Encode(), http.NoBody)
 	if err != nil {

@@ -106,7 +106,7 @@ func (e *Engine) checks(reads *pgxpool.Pool) []api.Check {
 		checks = append(checks, api.Check{Name: "relay", Advisory: true, Do: func(context.Context) error { return relayReady(e.relay.Status()) }})
 	}
 	if len(e.runners) > 0 {
-		checks = append(checks, api.Check{Name: "projections", Advisory: true, Do: func(ctx context.Context) error {
+		checks = append(checks, api.Check{Name: "projections", Advisory: true, Do: func(context.Context) error {
 			var sick []error
 			for _, r := range e.runners {
 				sick = append(sick, r.Health())
