@@ -150,7 +150,7 @@ func (i *Intake) run(ctx context.Context) error {
 		return err
 	}
 	sub, err := wmjetstream.NewSubscriber(wmjetstream.SubscriberConfig{
-		JetStream: i.js, Stream: StreamName, Group: consumer, Durable: consumer, AckWait: i.cfg.AckWait, Lanes: i.cfg.Lanes, Lane: lane,
+		JetStream: i.js, Stream: StreamName, MakeStream: i.makeQueue, Group: consumer, Durable: consumer, AckWait: i.cfg.AckWait, Lanes: i.cfg.Lanes, Lane: lane,
 		NakDelay: i.cfg.MinPause, MaxNakDelay: i.cfg.MaxPause, Grace: grace, Logger: i.cfg.Logger,
 		OnLoss: func(count uint64) { i.lost.Add(float64(count)) },
 	})

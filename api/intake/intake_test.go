@@ -334,3 +334,23 @@ func TestPanic(t *testing.T) {
 		t.Errorf("got %v, want %v", counts, want)
 	}
 }
+
+// TestQueueLost: a server that lost the queue gets a new one, and the intake goes on with what comes into it.
+func TestQueueLost(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	apitest.Run(t, "intake", e.intake(t).Run)
+	e.queued(t)
+	receive := `{"sku":"A","location":"B","quantity":1}`
+	e.publish(t, e.Key, "stock.receive", receive)
+	apitest.Eventually(t, "the queue is empty", func() bool { return e.empty(t) })
+	if err := e.js.DeleteStream(t.Context(), intake.StreamName); err != nil {
+		t.Fatal(err)
+	}
+	e.queued(t)
+	e.publish(t, e.Key, "stock.receive", receive)
+	apitest.Eventually(t, "the second command is carried out", func() bool {
+		h, err := e.Log.Head(t.Context())
+		return err == nil && h.Position == 2 && e.empty(t)
+	})
+}

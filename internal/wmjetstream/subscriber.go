@@ -17,8 +17,10 @@ import (
 type SubscriberConfig struct {
 	// JetStream is the connection; it must be set.
 	JetStream jetstream.JetStream
-	// Stream holds the topics; it must be set, and exist.
+	// Stream holds the topics; it must be set, and exist, unless there is MakeStream.
 	Stream string
+	// MakeStream makes a stream that is not there, such as on a server that lost its disk; nil: that is an error.
+	MakeStream func(context.Context) error
 	// Group names those who share the messages of a topic: each message goes to one of them. It must be set.
 	Group string
 	// Durable is the name of the group's consumer on the server; by default it is made of group and topic. Who sets it
@@ -148,7 +150,7 @@ func (s *Subscriber) durable(topic string) string {
 // consumer makes the group's durable consumer, or finds it.
 func (s *Subscriber) consumer(ctx context.Context, topic string) (jetstream.Consumer, error) {
 	_, group := s.config.inHand()
-	c, err := s.config.JetStream.CreateOrUpdateConsumer(ctx, s.config.Stream, jetstream.ConsumerConfig{
+	config := jetstream.ConsumerConfig{
 		Durable:       s.durable(topic),
 		FilterSubject: topic,
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -156,7 +158,14 @@ func (s *Subscriber) consumer(ctx context.Context, topic string) (jetstream.Cons
 		MaxDeliver:    -1,
 		MaxAckPending: group,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
-	})
+	}
+	c, err := s.config.JetStream.CreateOrUpdateConsumer(ctx, s.config.Stream, config)
+	if errors.Is(err, jetstream.ErrStreamNotFound) && s.config.MakeStream != nil {
+		if err := s.config.MakeStream(ctx); err != nil {
+			return nil, err
+		}
+		c, err = s.config.JetStream.CreateOrUpdateConsumer(ctx, s.config.Stream, config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("consume %s as %s: %w", topic, s.config.Group, err)
 	}

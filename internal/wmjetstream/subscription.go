@@ -121,9 +121,12 @@ func (s *subscription) take(ctx context.Context) {
 		if !sleep(ctx, pause) {
 			return
 		}
-		if c, err := s.Subscriber.consumer(ctx, s.topic); err == nil {
-			s.consumer = c
+		c, err := s.Subscriber.consumer(ctx, s.topic)
+		if err != nil {
+			s.config.Logger.WarnContext(ctx, "the consumer is not there", slog.String("topic", s.topic), slog.Any("error", err))
+			continue
 		}
+		s.consumer = c
 	}
 }
 
