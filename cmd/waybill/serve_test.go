@@ -373,7 +373,14 @@ func TestDoctor(t *testing.T) {
 	c.dsn, c.place = backup, c.with("DATABASE_URL="+backup)
 	s.place = c.place
 	c.finds("waybill doctor --new-epoch")
+	edge := c.serve("--roles", "api") // it holds no lease, so nobody knows of it
 	c.must("doctor", "--new-epoch", "--yes")
+	if status, body, err := call(t.Context(), http.MethodPost, edge.base+"/v1/orders", c.key, orderOf("MUG", 1)); err == nil && status < 500 {
+		t.Errorf("a process of the old epoch took an order: %d %s", status, body)
+	}
+	if code := edge.wait(readyLimit); code != 1 || !strings.Contains(edge.err.String(), "restart this process") {
+		t.Errorf("a process that was fenced ends with %d: %s", code, tail(edge.err.String()))
+	}
 	s.again()
 	confirmed(t, s.base, c.key, placeHTTP(t, s.base, c.key))
 	c.heals()
