@@ -87,6 +87,7 @@ func (r *Runner) follow(ctx context.Context) error {
 		return err
 	}
 	defer func() { reader.Close() }()
+	said := ""
 	for {
 		r.watch.enter(StageRead)
 		if !sleep(ctx, r.lastMove.Add(min(2*r.took, r.cfg.Pace)).Sub(r.cfg.Now())) {
@@ -94,6 +95,7 @@ func (r *Runner) follow(ctx context.Context) error {
 		}
 		events, err := r.next(ctx, reader)
 		if err == nil {
+			said = ""
 			if err := r.take(ctx, events); err != nil {
 				return err
 			}
@@ -111,7 +113,10 @@ func (r *Runner) follow(ctx context.Context) error {
 		}
 		if !errors.Is(err, context.DeadlineExceeded) {
 			// The feed has a hole, or is not what it was: what the log has first, then the feed from there on.
-			r.log.InfoContext(ctx, "feed interrupted: reading the log", slog.Any("reason", err))
+			if reason := err.Error(); reason != said { // the same again and again is said once
+				said = reason
+				r.log.InfoContext(ctx, "feed interrupted: reading the log", slog.Any("reason", err))
+			}
 			reader.Close()
 			if reader, err = r.reopen(ctx); err != nil {
 				return err

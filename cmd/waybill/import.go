@@ -99,7 +99,7 @@ func runImport(ctx context.Context, r *remote, path string, o importOptions) err
 	if err := writeFindings(o.report, report.Findings); err != nil {
 		return err
 	}
-	sums, err := engineSums(ctx, api, o.channel, to.refs, report.LastPosition)
+	sums, err := engineSums(ctx, api, to.placed, report.LastPosition)
 	if err != nil {
 		return explain(err)
 	}
@@ -190,8 +190,27 @@ func countLines(f *os.File) (int64, error) {
 
 // sender sends the commands of an import as a batch.
 type sender struct {
-	api  *client.Client
-	refs map[string]bool // source references of the orders that are in the engine
+	api    *client.Client
+	placed map[string]map[string]bool // orders that are in the engine: by channel, the names upstream
+}
+
+// note remembers an order that is in the engine.
+func (s *sender) note(c importer.Command) error {
+	var o struct {
+		Channel   string `json:"channel"`
+		SourceRef string `json:"source_ref"`
+	}
+	if err := json.Unmarshal(c.Data, &o); err != nil {
+		return fmt.Errorf("line %d: %w", c.Line, err)
+	}
+	if s.placed == nil {
+		s.placed = map[string]map[string]bool{}
+	}
+	if s.placed[o.Channel] == nil {
+		s.placed[o.Channel] = map[string]bool{}
+	}
+	s.placed[o.Channel][o.SourceRef] = true
+	return nil
 }
 
 // Send implements [importer.Sender].
@@ -224,10 +243,9 @@ func (s *sender) Send(ctx context.Context, commands []importer.Command) ([]impor
 			}
 			verdict.Position = a.Position
 			if commands[v.Line-1].Type == order.CommandPlace {
-				if s.refs == nil {
-					s.refs = map[string]bool{}
+				if err := s.note(commands[v.Line-1]); err != nil {
+					return err
 				}
-				s.refs[commands[v.Line-1].Ref] = true
 			}
 		}
 		verdicts = append(verdicts, verdict)
@@ -243,17 +261,27 @@ func (s *sender) Send(ctx context.Context, commands []importer.Command) ([]impor
 }
 
 // engineSums adds up what the engine says is due for the orders of the file.
-func engineSums(ctx context.Context, api *client.Client, channel string, refs map[string]bool, position int64) (map[money.Currency]int64, error) {
+func engineSums(ctx context.Context, api *client.Client, placed map[string]map[string]bool, position int64) (map[money.Currency]int64, error) {
 	sums := map[money.Currency]int64{}
+	for channel, refs := range placed {
+		if err := addSums(ctx, api, channel, refs, position, sums); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// addSums adds what is due for the orders of one channel.
+func addSums(ctx context.Context, api *client.Client, channel string, refs map[string]bool, position int64, sums map[money.Currency]int64) error {
 	q := url.Values{"channel": {channel}, "limit": {"200"}, "min_position": {strconv.FormatInt(position, 10)}}
 	for {
 		reply, err := api.Get(ctx, "/v1/orders", q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var page orderlist.Page
 		if err := json.Unmarshal(reply.Body, &page); err != nil {
-			return nil, fmt.Errorf("read the list of orders: %w", err)
+			return fmt.Errorf("read the list of orders: %w", err)
 		}
 		for _, o := range page.Data {
 			if refs[o.SourceRef] {
@@ -261,7 +289,7 @@ func engineSums(ctx context.Context, api *client.Client, channel string, refs ma
 			}
 		}
 		if !page.HasMore {
-			return sums, nil
+			return nil
 		}
 		q.Set("cursor", page.NextCursor)
 	}
@@ -288,7 +316,12 @@ func writeFindings(path string, findings []importer.Finding) error {
 func (r *remote) showImport(report *importer.Report, engine map[money.Currency]int64) error {
 	agree := true
 	for _, s := range report.Sums {
-		agree = agree && s.Agrees() && engine[s.Currency] == s.Placed+s.Credited
+		same := engine[s.Currency] == s.Placed+s.Credited
+		if !same && report.Already > 0 && s.Agrees() {
+			r.app.sayf("the engine says something else is due than the file: orders of it were changed since they were imported")
+			same = true
+		}
+		agree = agree && s.Agrees() && same
 	}
 	if r.output != asTable {
 		b, err := json.Marshal(struct {

@@ -46,6 +46,7 @@ func TestPlaceRefuses(t *testing.T) {
 		"negative units":      {func(d *order.Details) { d.Lines[1].Quantity = -1 }, invalid("lines[1].quantity", "is -1, at least 1 is needed")},
 		"too many units":      {func(d *order.Details) { d.Lines[1].Quantity = 1e9 + 1 }, over("lines[1].quantity", 1e9, 1e9+1, "units")},
 		"a line id twice":     {func(d *order.Details) { d.Lines[2].ID = "1" }, invalid("lines[2]", "repeats the id 1")},
+		"long line id":        {func(d *order.Details) { d.Lines[2].ID = strings.Repeat("x", 65) }, domain.LimitExceeded{Field: "lines[2].line_id", Limit: 64, Actual: 65, Unit: "bytes"}},
 		"no line id":          {func(d *order.Details) { d.Lines[2].ID = "" }, invalid("lines[2].line_id", "is missing")},
 		"no sku":              {func(d *order.Details) { d.Lines[2].SKU = "" }, invalid("lines[2].sku", "is missing")},
 		"a sku with an at":    {func(d *order.Details) { d.Lines[2].SKU = "A@B" }, invalid("lines[2].sku", `holds "@", which divides SKU from location`)},

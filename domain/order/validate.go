@@ -17,6 +17,7 @@ const (
 	MaxCharges    = 100           // shipping lines, and surcharges, and discounts or taxes of one line
 	MaxHolds      = 100           // holds ever placed
 	MaxNotes      = 1_000         // notes
+	MaxLineID     = 64            // bytes of a line's id: it is a part of longer ids, such as that of a reservation
 	MaxTags       = 100           // tags
 	MaxAttributes = 100           // attributes
 	MaxName       = 128           // bytes of a number, channel, tag, code or attribute key
@@ -144,6 +145,7 @@ func (f *fields) goods(lines []Line) {
 
 func (f *fields) line(field string, l *Line) {
 	f.id(field+".line_id", l.ID)
+	f.text(field+".line_id", l.ID, MaxLineID)
 	f.check(domain.CheckSKU(field+".sku", l.SKU))
 	f.text(field+".title", l.Title, MaxTitle)
 	if l.Quantity < 1 {

@@ -53,8 +53,8 @@ func orderSentence(ev order.Event) string {
 		for _, l := range ev.Lines {
 			units += l.Quantity
 		}
-		return fmt.Sprintf("%s of %s were cancelled (%s); %s is given back.", capital(count(units, "unit")),
-			count(int64(len(ev.Lines)), "line"), ev.Reason, ev.Credit)
+		return fmt.Sprintf("%s of %s %s cancelled (%s); %s is given back.", capital(count(units, "unit")),
+			count(int64(len(ev.Lines)), "line"), were(units), ev.Reason, ev.Credit)
 	case order.Cancelled:
 		return fmt.Sprintf("The order was cancelled as a whole (%s).", ev.Reason)
 	case order.NoteAdded:
@@ -95,7 +95,7 @@ func stockSentence(ev stock.Event, item string) string {
 	case stock.Adjusted:
 		return fmt.Sprintf("The books of %s were corrected by %+d.", item, ev.Delta)
 	case stock.Counted:
-		return fmt.Sprintf("%s of %s were counted, %+d against the books.", count(ev.Counted, "unit"), item, ev.Delta)
+		return fmt.Sprintf("%s of %s %s counted, %+d against the books.", count(ev.Counted, "unit"), item, were(ev.Counted), ev.Delta)
 	case stock.OversoldDetected:
 		return fmt.Sprintf("%s is oversold by %s.", item, count(ev.Short, "unit"))
 	case stock.Reserved:
@@ -104,7 +104,7 @@ func stockSentence(ev stock.Event, item string) string {
 			units += g.FromStock + g.Backordered
 			backordered += g.Backordered
 		}
-		text := fmt.Sprintf("%s of %s were reserved until %s", count(units, "unit"), item, moment(ev.ExpiresAt))
+		text := fmt.Sprintf("%s of %s %s reserved until %s", count(units, "unit"), item, were(units), moment(ev.ExpiresAt))
 		if backordered > 0 {
 			text += fmt.Sprintf("; %s are to come in", count(backordered, "unit"))
 		}
@@ -118,13 +118,13 @@ func stockSentence(ev stock.Event, item string) string {
 		for _, p := range ev.Parts {
 			units += p.FromStock + p.Backordered
 		}
-		return fmt.Sprintf("%s of %s were released.", count(units, "unit"), item)
+		return fmt.Sprintf("%s of %s %s released.", count(units, "unit"), item, were(units))
 	case stock.ReservationExpired:
 		return fmt.Sprintf("The reservation of %s of %s ran out.", count(ev.FromStock+ev.Backordered, "unit"), item)
 	case stock.BackorderPolicySet:
 		return fmt.Sprintf("Up to %s of %s may be backordered.", count(ev.Limit, "unit"), item)
 	case stock.SafetyStockSet:
-		return fmt.Sprintf("%s of %s are kept back.", count(ev.Quantity, "unit"), item)
+		return fmt.Sprintf("%s of %s will be kept back.", count(ev.Quantity, "unit"), item)
 	}
 	return "The stock of " + item + " changed."
 }
@@ -134,6 +134,14 @@ func count(n int64, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// were is the verb that goes with a number.
+func were(n int64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func moment(t domain.Time) string { return t.Time().Format("2006-01-02 15:04 UTC") }
