@@ -19,7 +19,7 @@ import (
 	"waybill/api/dispatch"
 	"waybill/api/problem"
 	"waybill/api/service"
-	"waybill/internal/wmjetstream" //nolint:depguard // the durable intake is a Watermill router on our own subscriber (interfaces, NATS)
+	"waybill/internal/wmjetstream"
 )
 
 // storeTimeout bounds the storing of poison.

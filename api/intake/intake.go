@@ -46,7 +46,7 @@ import (
 	"waybill/api/auth"
 	"waybill/api/dispatch"
 	"waybill/api/wire"
-	"waybill/internal/wmjetstream" //nolint:depguard // the durable intake is a Watermill router on our own subscriber (interfaces, NATS)
+	"waybill/internal/wmjetstream"
 )
 
 const (
