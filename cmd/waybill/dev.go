@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -83,27 +81,29 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 	if err != nil {
 		return err
 	}
-	pg, err := devstack.StartPostgres(ctx, devstack.PostgresConfig{Dir: filepath.Join(dir, "postgres"), Binaries: bin, Ephemeral: o.ephemeral, Logger: logger})
+	host, port, err := natsListener(ctx, o.natsAddr)
+	if err != nil {
+		return err
+	}
+	pgConfig := devstack.PostgresConfig{Dir: filepath.Join(dir, "postgres"), Binaries: bin, Ephemeral: o.ephemeral, Logger: logger}
+	pg, err := devstack.StartPostgres(ctx, pgConfig)
 	if _, used := errors.AsType[*devstack.InUseError](err); used {
 		return fail(exitError, "stop the dev that runs there, or give this one another folder with --data-dir", "%w", err)
 	}
 	if err != nil {
 		return err
 	}
-	defer stopServer(a, "Postgres", pg.Stop)
-	host, port, err := net.SplitHostPort(o.natsAddr)
-	if err != nil {
-		return fail(exitUsage, "", "--nats-addr %q is not HOST:PORT", o.natsAddr)
-	}
-	number, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-	if err != nil {
-		return fail(exitUsage, "", "--nats-addr %q: %w", o.natsAddr, err)
-	}
-	broker, err := devstack.StartNATS(devstack.NATSConfig{Dir: filepath.Join(dir, "nats"), Host: host, Port: number, Logger: logger})
+	// A server that is gone for good ends the rest.
+	outer := ctx
+	ctx, lost := context.WithCancelCause(outer)
+	defer lost(nil)
+	keeper := postgresKeeper{app: a, server: pg, cfg: pgConfig}
+	defer watch(ctx, a, "Postgres", keeper.run, lost)()
+	broker, err := devstack.StartNATS(devstack.NATSConfig{Dir: filepath.Join(dir, "nats"), Host: host, Port: port, Logger: logger})
 	if err != nil {
 		return err
 	}
-	defer broker.Stop()
+	defer watch(ctx, a, "NATS", broker.Run, lost)()
 
 	cfg.Database.URL = config.Secret(pg.URL("waybill"))
 	cfg.NATS.URL = config.Secret(broker.ClientURL())
@@ -123,9 +123,13 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 	}
 	defer forget()
 	connect := func(_ engine.Part, options ...nats.Option) (*nats.Conn, error) { return broker.Connect(options...) }
-	return serve(ctx, cfg, logger, connect, func(ctx context.Context, e *engine.Engine) {
+	err = serve(ctx, cfg, logger, connect, func(ctx context.Context, e *engine.Engine) {
 		greet(ctx, a, greeting{cfg: cfg, dev: o, info: info, postgres: bin, engine: e})
 	})
+	if ctx.Err() != nil && outer.Err() == nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // dataDir returns the folder of the data and what to do with it at the end.
@@ -199,12 +203,4 @@ func devKey(ctx context.Context, dir string, cfg config.Config) (string, error) 
 	defer pool.Close()
 	_, err = auth.NewPostgresStore(pool).AddKey(ctx, secret, "dev", auth.Scopes(), nil)
 	return secret, err
-}
-
-func stopServer(a *app, name string, stop func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	if err := stop(ctx); err != nil {
-		a.sayf("waybill: stop %s: %v", name, err)
-	}
 }

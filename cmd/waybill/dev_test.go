@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -149,61 +150,173 @@ func TestDev(t *testing.T) {
 	})
 }
 
-// TestDevKilled kills dev again and again under load. What was acknowledged is there every time.
-func TestDevKilled(t *testing.T) {
-	t.Parallel()
-	d := startDev(t, newPlace(t), "--no-demo")
-	key := d.key()
-	var mu sync.Mutex
-	acknowledged := map[string]string{} // by idempotency key
-	const kills = 3
-	for n := range kills {
-		var clients sync.WaitGroup
-		stop := make(chan struct{})
-		for c := range 4 {
-			clients.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					k := fmt.Sprintf("%d-%d-%d", n, c, i)
-					status, body, err := call(t.Context(), http.MethodPost, d.base+"/v1/orders", key, orderOf("MUG", 1), "Idempotency-Key", k)
-					if err == nil && status == http.StatusCreated {
-						mu.Lock()
-						acknowledged[k] = orderID(t, body)
-						mu.Unlock()
-					}
+// customers send orders to a dev and keep account of those that were acknowledged.
+type customers struct {
+	dev *dev
+	key string
+
+	mu           sync.Mutex
+	acknowledged map[string]string // the order, by idempotency key
+}
+
+func newCustomers(d *dev) *customers {
+	d.t.Helper()
+	return &customers{dev: d, key: d.key(), acknowledged: map[string]string{}}
+}
+
+// begin has four clients send orders, under keys of this round alone, until end is called.
+func (l *customers) begin(round int) (end func()) {
+	var clients sync.WaitGroup
+	stop := make(chan struct{})
+	for c := range 4 {
+		clients.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
 				}
-			})
-		}
-		until(t, readyLimit, func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			if len(acknowledged) < 20*(n+1) {
-				return fmt.Errorf("%d orders", len(acknowledged))
+				k := fmt.Sprintf("%d-%d-%d", round, c, i)
+				status, body, err := call(l.dev.t.Context(), http.MethodPost, l.dev.base+"/v1/orders", l.key, orderOf("MUG", 1), "Idempotency-Key", k)
+				if err == nil && status == http.StatusCreated {
+					l.mu.Lock()
+					l.acknowledged[k] = orderID(l.dev.t, body)
+					l.mu.Unlock()
+				}
 			}
-			return nil
 		})
-		d.kill()
+	}
+	return func() {
 		close(stop)
 		clients.Wait()
-		d.again()
 	}
+}
+
+func (l *customers) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acknowledged)
+}
+
+// await waits until n orders were acknowledged.
+func (l *customers) await(n int) {
+	l.dev.t.Helper()
+	until(l.dev.t, readyLimit, func() error {
+		if got := l.count(); got < n {
+			return fmt.Errorf("%d of %d orders", got, n)
+		}
+		return nil
+	})
+}
+
+// check sends everything that was acknowledged again, and wants the same answers.
+func (l *customers) check() {
+	t := l.dev.t
+	t.Helper()
+	l.dev.ready(l.dev.base)
 	var last string
-	for k, id := range acknowledged {
-		status, body, err := call(t.Context(), http.MethodPost, d.base+"/v1/orders", key, orderOf("MUG", 1), "Idempotency-Key", k)
+	for k, id := range l.acknowledged {
+		status, body, err := call(t.Context(), http.MethodPost, l.dev.base+"/v1/orders", l.key, orderOf("MUG", 1), "Idempotency-Key", k)
 		if err != nil || status != http.StatusCreated || orderID(t, body) != id {
 			t.Errorf("order %s was acknowledged under %s, and now the answer is %d %s, %v", id, k, status, body, err)
 		}
 		last = id
 	}
-	t.Logf("%d orders were acknowledged, dev was killed %d times", len(acknowledged), kills)
-	d.at().must("verify")
-	d.at().must("orders", "timeline", last)
+	l.dev.at().must("verify")
+	l.dev.at().must("orders", "timeline", last)
+}
+
+// TestDevKilled kills dev again and again under load. What was acknowledged is there every time.
+func TestDevKilled(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, newPlace(t), "--no-demo")
+	orders := newCustomers(d)
+	const kills = 3
+	for n := range kills {
+		end := orders.begin(n)
+		orders.await(20 * (n + 1))
+		d.kill()
+		end()
+		d.again()
+	}
+	t.Logf("%d orders were acknowledged, dev was killed %d times", orders.count(), kills)
+	orders.check()
 	if code := d.stop(os.Interrupt); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// postmaster is the process of the Postgres that a dev brought.
+func (d *dev) postmaster() (int, error) {
+	b, err := os.ReadFile(filepath.Join(d.place.dir, ".waybill/postgres/data/postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	return strconv.Atoi(line)
+}
+
+// killPostgres ends the Postgres of a dev as a crash would, and returns which process that was.
+func (d *dev) killPostgres() int {
+	d.t.Helper()
+	pid, err := d.postmaster()
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return pid
+}
+
+// TestDevPostgresKilled kills the Postgres of a dev under load. Dev starts it again, says so, and nothing is lost.
+func TestDevPostgresKilled(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, newPlace(t), "--no-demo")
+	orders := newCustomers(d)
+	end := orders.begin(0)
+	orders.await(20)
+	killed := d.killPostgres()
+	until(t, 2*time.Second, func() error {
+		if !strings.Contains(d.err.String(), "Postgres is started again") {
+			return errors.New("dev does not say that its Postgres ended")
+		}
+		return nil
+	})
+	until(t, readyLimit, func() error {
+		d.alive()
+		pid, err := d.postmaster()
+		if err == nil && pid == killed {
+			return errors.New("no other Postgres")
+		}
+		return err
+	})
+	orders.await(orders.count() + 20)
+	end()
+	t.Logf("%d orders were acknowledged", orders.count())
+	orders.check()
+	if code := d.stop(os.Interrupt); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if left := leftovers(t, d.place.dir); len(left) > 0 {
+		t.Errorf("processes are left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// TestDevPostgresLost takes the data of a killed Postgres away: dev cannot go on, says why, and ends in order.
+func TestDevPostgresLost(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, newPlace(t), "--no-demo")
+	data := filepath.Join(d.place.dir, ".waybill/postgres/data")
+	if err := os.Remove(filepath.Join(data, "global/pg_control")); err != nil {
+		t.Fatal(err)
+	}
+	d.killPostgres()
+	code := d.wait(readyLimit)
+	r := result{name: d.name, code: code, err: d.err.String()}
+	r.says(t, 1, "pg_control", "next: ", filepath.Join(d.place.dir, ".waybill"))
+	if left := leftovers(t, d.place.dir); len(left) > 0 {
+		t.Errorf("processes are left behind:\n%s", strings.Join(left, "\n"))
 	}
 }
 

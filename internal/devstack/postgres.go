@@ -25,6 +25,7 @@ const Superuser = "postgres"
 const (
 	defaultPort = 5432             // only the name of the socket file, unless PostgresConfig.Port says more
 	quitGrace   = 10 * time.Second // between an immediate shutdown and SIGKILL
+	stopGrace   = 20 * time.Second // for the orderly stop of Run, before an immediate one
 	startRetry  = 15 * time.Second // how long the last backends of a killed predecessor may take to leave
 	readyPoll   = 10 * time.Millisecond
 )
@@ -217,11 +218,14 @@ func (p *Postgres) Dir() string { return p.home.dir }
 // PID of the postmaster.
 func (p *Postgres) PID() int { return p.server.cmd.Process.Pid }
 
-// Run waits until ctx ends, then stops the server in order. An end that nobody asked for is an error.
+// Run waits until ctx ends, then stops the server as Stop does, in 20 seconds at most. An end that nobody asked for is
+// an error, at once; Kill then gives the folder free, and StartPostgres on it recovers what was committed.
 func (p *Postgres) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return p.Stop(context.WithoutCancel(ctx))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		return p.Stop(ctx)
 	case <-p.server.done:
 		p.mu.Lock()
 		defer p.mu.Unlock()
