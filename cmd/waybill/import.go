@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,7 +22,6 @@ import (
 	"waybill/cmd/waybill/client"
 	"waybill/cmd/waybill/importer"
 	"waybill/domain/money"
-	"waybill/domain/order"
 	"waybill/projections/orderlist"
 )
 
@@ -41,9 +41,11 @@ func newImport(a *app) *cobra.Command {
 		Long: `Import places the orders of a file. In CSV, a row is a line of an order and the rows of one order stand together; the
 headings say which column is which, or --map does. In JSONL, a line is an order as POST /v1/orders takes it.
 
-The stock that the orders need is received first, so that they can be confirmed (not with --no-receive). A row that
+The stock that the orders need is received first, so that they can be confirmed. With --no-receive they take what is
+there; what is not there gets orders rejected, and cancellations of these refused. A row that
 gives back units of an earlier sale in the file cancels them, a row without a price and a customer corrects the stock,
-and whatever has no meaning is left out; the report names each such line and why.
+and whatever has no meaning is left out; the report names each such line and why. An order of which a line cannot be
+read is held back as a whole.
 
 An order is known by its channel and its name in the file, so an import that was cut off is simply started again, and a
 second one changes nothing. At the end the engine's sums are compared with the file's.`,
@@ -94,16 +96,19 @@ func runImport(ctx context.Context, r *remote, path string, o importOptions) err
 		if report != nil && report.Orders+report.Already > 0 {
 			r.app.sayf("%d orders were placed before this; the same command goes on from there", report.Orders)
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, client.ErrUnreachable) {
+			return fail(exitError, "the same command again: it goes on where this one was cut off", "%w", err)
+		}
 		return explain(err)
 	}
 	if err := writeFindings(o.report, report.Findings); err != nil {
 		return err
 	}
-	sums, err := engineSums(ctx, api, to.placed, report.LastPosition)
+	says, err := compare(ctx, api, report)
 	if err != nil {
 		return explain(err)
 	}
-	return r.showImport(report, sums)
+	return r.showImport(report, says)
 }
 
 // reader chooses how the file is read.
@@ -189,29 +194,7 @@ func countLines(f *os.File) (int64, error) {
 }
 
 // sender sends the commands of an import as a batch.
-type sender struct {
-	api    *client.Client
-	placed map[string]map[string]bool // orders that are in the engine: by channel, the names upstream
-}
-
-// note remembers an order that is in the engine.
-func (s *sender) note(c importer.Command) error {
-	var o struct {
-		Channel   string `json:"channel"`
-		SourceRef string `json:"source_ref"`
-	}
-	if err := json.Unmarshal(c.Data, &o); err != nil {
-		return fmt.Errorf("line %d: %w", c.Line, err)
-	}
-	if s.placed == nil {
-		s.placed = map[string]map[string]bool{}
-	}
-	if s.placed[o.Channel] == nil {
-		s.placed[o.Channel] = map[string]bool{}
-	}
-	s.placed[o.Channel][o.SourceRef] = true
-	return nil
-}
+type sender struct{ api *client.Client }
 
 // Send implements [importer.Sender].
 func (s *sender) Send(ctx context.Context, commands []importer.Command) ([]importer.Verdict, error) {
@@ -242,11 +225,6 @@ func (s *sender) Send(ctx context.Context, commands []importer.Command) ([]impor
 				return fmt.Errorf("verdict on line %d: %w", v.Line, err)
 			}
 			verdict.Position = a.Position
-			if commands[v.Line-1].Type == order.CommandPlace {
-				if err := s.note(commands[v.Line-1]); err != nil {
-					return err
-				}
-			}
 		}
 		verdicts = append(verdicts, verdict)
 		return nil
@@ -260,39 +238,73 @@ func (s *sender) Send(ctx context.Context, commands []importer.Command) ([]impor
 	return verdicts, nil
 }
 
-// engineSums adds up what the engine says is due for the orders of the file.
-func engineSums(ctx context.Context, api *client.Client, placed map[string]map[string]bool, position int64) (map[money.Currency]int64, error) {
-	sums := map[money.Currency]int64{}
-	for channel, refs := range placed {
-		if err := addSums(ctx, api, channel, refs, position, sums); err != nil {
-			return nil, err
-		}
-	}
-	return sums, nil
+// engineSays is what the engine holds of the orders of a file.
+type engineSays struct {
+	Due     map[money.Currency]int64 `json:"due"`     // after all that happened to them
+	Changed int                      `json:"changed"` // orders of which something else is due than the file says, by later changes
+	Differ  []string                 `json:"differ"`  // orders that were placed with another total, or are not there
 }
 
-// addSums adds what is due for the orders of one channel.
-func addSums(ctx context.Context, api *client.Client, channel string, refs map[string]bool, position int64, sums map[money.Currency]int64) error {
-	q := url.Values{"channel": {channel}, "limit": {"200"}, "min_position": {strconv.FormatInt(position, 10)}}
-	for {
-		reply, err := api.Get(ctx, "/v1/orders", q)
-		if err != nil {
-			return err
-		}
-		var page orderlist.Page
-		if err := json.Unmarshal(reply.Body, &page); err != nil {
-			return fmt.Errorf("read the list of orders: %w", err)
-		}
-		for _, o := range page.Data {
-			if refs[o.SourceRef] {
-				sums[o.Total.Currency] += o.Total.Minor
+// compare asks the engine for every order of the file, and compares what it was placed with.
+func compare(ctx context.Context, api *client.Client, report *importer.Report) (*engineSays, error) {
+	says := &engineSays{Due: map[money.Currency]int64{}, Differ: []string{}}
+	for channel, expected := range report.Expected {
+		left := maps.Clone(expected)
+		q := url.Values{"channel": {channel}, "limit": {"200"}, "min_position": {strconv.FormatInt(report.LastPosition, 10)}}
+		for more := true; more; {
+			reply, err := api.Get(ctx, "/v1/orders", q)
+			if err != nil {
+				return nil, err
 			}
+			var page orderlist.Page
+			if err := json.Unmarshal(reply.Body, &page); err != nil {
+				return nil, fmt.Errorf("read the list of orders: %w", err)
+			}
+			for i := range page.Data {
+				o := &page.Data[i]
+				if e := left[o.SourceRef]; e != nil {
+					delete(left, o.SourceRef)
+					if err := says.order(ctx, api, o, e); err != nil {
+						return nil, err
+					}
+				}
+			}
+			more = page.HasMore
+			q.Set("cursor", page.NextCursor)
 		}
-		if !page.HasMore {
-			return nil
+		for ref := range left {
+			says.Differ = append(says.Differ, ref+" is not in the engine")
 		}
-		q.Set("cursor", page.NextCursor)
 	}
+	slices.Sort(says.Differ)
+	return says, nil
+}
+
+// order compares one order. Something else may be due by now, if it was changed since; what it was placed with may not
+// differ.
+func (s *engineSays) order(ctx context.Context, api *client.Client, o *orderlist.Row, e *importer.Expected) error {
+	s.Due[o.Total.Currency] += o.Total.Minor
+	if o.Total.Currency == e.Placed.Currency && o.Total.Minor == e.Placed.Minor+e.Credited {
+		return nil
+	}
+	reply, err := api.Get(ctx, "/v1/orders/"+url.PathEscape(o.OrderID), nil)
+	if err != nil {
+		return err
+	}
+	var d struct {
+		Totals struct {
+			Grand money.Money `json:"grand"`
+		} `json:"totals"`
+	}
+	if err := json.Unmarshal(reply.Body, &d); err != nil {
+		return fmt.Errorf("read order %s: %w", o.OrderID, err)
+	}
+	if d.Totals.Grand != e.Placed {
+		s.Differ = append(s.Differ, fmt.Sprintf("%s was placed with %s, the file says %s", o.SourceRef, d.Totals.Grand, e.Placed))
+		return nil
+	}
+	s.Changed++
+	return nil
 }
 
 func writeFindings(path string, findings []importer.Finding) error {
@@ -313,21 +325,17 @@ func writeFindings(path string, findings []importer.Finding) error {
 }
 
 // showImport prints what was done, and whether the sums agree.
-func (r *remote) showImport(report *importer.Report, engine map[money.Currency]int64) error {
-	agree := true
+func (r *remote) showImport(report *importer.Report, engine *engineSays) error {
+	agree := len(engine.Differ) == 0
 	for _, s := range report.Sums {
-		same := engine[s.Currency] == s.Placed+s.Credited
-		if !same && report.Already > 0 && s.Agrees() {
-			r.app.sayf("the engine says something else is due than the file: orders of it were changed since they were imported")
-			same = true
-		}
-		agree = agree && s.Agrees() && same
+		agree = agree && s.Agrees()
 	}
 	if r.output != asTable {
 		b, err := json.Marshal(struct {
 			*importer.Report
-			Engine map[money.Currency]int64 `json:"engine"`
-			Agree  bool                     `json:"sums_agree"`
+
+			Engine *engineSays `json:"engine"`
+			Agree  bool        `json:"sums_agree"`
 		}{report, engine, agree})
 		if err != nil {
 			return fmt.Errorf("write the report: %w", err)
@@ -340,14 +348,16 @@ func (r *remote) showImport(report *importer.Report, engine map[money.Currency]i
 	}
 	switch {
 	case !agree:
-		return fail(exitViolation, "waybill verify", "the sums of the file and of the engine differ")
+		return fail(exitViolation, "waybill verify", "the orders of the file and of the engine differ: %s", strings.Join(engine.Differ[:min(len(engine.Differ), 5)], "; "))
 	case report.Refused > 0:
-		return fail(exitRefused, "", "%d commands were refused: the report says which", report.Refused)
+		return fail(exitRefused, "mend the lines that the report names, and import the file again", "%d commands were refused", report.Refused)
+	case report.Unread > 0 || report.Held > 0:
+		return fail(exitRefused, "mend the lines that the report names, and import the file again", "%d rows could not be read, and %d orders were held back", report.Unread, report.Held)
 	}
 	return nil
 }
 
-func printImport(out io.Writer, report *importer.Report, engine map[money.Currency]int64, agree bool) error {
+func printImport(out io.Writer, report *importer.Report, engine *engineSays, agree bool) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	if len(report.Findings) > 0 {
 		fmt.Fprintln(w, "LINE\tORDER\tROW\tAMOUNT\tWHAT\tWHY")
@@ -359,16 +369,21 @@ func printImport(out io.Writer, report *importer.Report, engine map[money.Curren
 	for _, s := range report.Sums {
 		m := func(minor int64) money.Money { return money.New(minor, s.Currency) }
 		fmt.Fprintf(w, "rows of the file\t%s\n  placed\t%s\n  credited by cancellations\t%s\n  left out\t%s\n  refused\t%s\ndue, by the engine\t%s\n",
-			m(s.Rows), m(s.Placed), m(s.Credited), m(s.LeftOut), m(s.Refused), m(engine[s.Currency]))
+			m(s.Rows), m(s.Placed), m(s.Credited), m(s.LeftOut), m(s.Refused), m(engine.Due[s.Currency]))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	verdict := "the sums agree to the last unit"
-	if !agree {
+	switch {
+	case !agree:
 		verdict = "THE SUMS DIFFER"
+	case report.Unread > 0:
+		verdict = fmt.Sprintf("the sums agree but for %d rows that COULD NOT BE READ", report.Unread)
+	case engine.Changed > 0:
+		verdict = fmt.Sprintf("the sums agree as placed; %d orders were changed since", engine.Changed)
 	}
-	_, err := fmt.Fprintf(out, "%d rows: %d orders placed, %d already there, %d cancellations, %d adjustments, %d rows left out, %d refused; %s\n",
-		report.Rows, report.Orders, report.Already, report.Cancelled, report.Adjusted, report.LeftOut, report.Refused, verdict)
+	_, err := fmt.Fprintf(out, "%d rows: %d orders placed, %d already there, %d held back, %d cancellations, %d adjustments, %d rows left out, %d refused; %s\n",
+		report.Rows, report.Orders, report.Already, report.Held, report.Cancelled, report.Adjusted, report.LeftOut, report.Refused, verdict)
 	return err
 }

@@ -97,9 +97,7 @@ type CSV struct {
 	zone    *time.Location
 	in      *csv.Reader
 	columns map[string]int
-	ahead   *row           // first row of the next document
-	bad     *AmountFinding // a row that could not be read, met while reading ahead
-	ended   bool
+	ahead   *entry // first line of the next document
 }
 
 // NewCSV reads the headings. With a layout that names no columns, it recognises one. zone is that of times which name
@@ -110,6 +108,9 @@ func NewCSV(r io.Reader, layout Layout, zone *time.Location) (*CSV, error) {
 	in.ReuseRecord = true
 	in.LazyQuotes = true
 	headings, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%w: the file is empty", ErrHeadings)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the headings: %w", err)
 	}
@@ -160,71 +161,62 @@ func (c *CSV) Layout() Layout { return c.layout }
 
 // Next implements [Reader].
 func (c *CSV) Next() (Document, error) {
-	var rows []row
-	var bad []AmountFinding
+	first, err := c.entry()
+	if err != nil {
+		return Document{}, err
+	}
+	entries := []entry{first}
 	for {
-		r, finding, err := c.row()
+		e, err := c.entry()
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
 			return Document{}, err
 		}
-		if finding != nil {
-			if len(rows) > 0 && finding.Ref != rows[0].order {
-				c.bad = finding
-				break
-			}
-			bad = append(bad, *finding)
-			if len(rows) == 0 {
-				return Document{Line: finding.Line, Ref: finding.Ref, Rows: 1, Findings: bad}, nil
-			}
-			continue
-		}
-		if r == nil { // the end
-			if len(rows) == 0 {
-				return Document{}, io.EOF
-			}
+		if e.ref() != first.ref() {
+			c.ahead = &e
 			break
 		}
-		if len(rows) > 0 && r.order != rows[0].order {
-			c.ahead = r
-			break
-		}
-		rows = append(rows, *r)
+		entries = append(entries, e)
 	}
-	d := c.document(rows)
-	d.Rows += len(bad)
-	d.Findings = append(bad, d.Findings...)
-	return d, nil
+	return c.document(entries), nil
 }
 
-// row reads the next row; nil without a finding is the end.
-func (c *CSV) row() (*row, *AmountFinding, error) {
-	if c.bad != nil {
-		f := c.bad
-		c.bad = nil
-		return nil, f, nil
+// entry is a line of the file: a row that was understood, or why it was not.
+type entry struct {
+	row  *row
+	bad  *AmountFinding
+	line int
+}
+
+func (e *entry) ref() string {
+	if e.row != nil {
+		return e.row.order
 	}
+	return e.bad.Ref
+}
+
+// entry reads the next line.
+func (c *CSV) entry() (entry, error) {
 	if c.ahead != nil {
-		r := c.ahead
+		e := *c.ahead
 		c.ahead = nil
-		return r, nil, nil
-	}
-	if c.ended {
-		return nil, nil, nil
+		return e, nil
 	}
 	record, err := c.in.Read()
 	if errors.Is(err, io.EOF) {
-		c.ended = true
-		return nil, nil, nil
+		return entry{}, err
 	}
-	line, _ := c.in.FieldPos(0)
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return nil, &AmountFinding{Finding: Finding{Line: parse.StartLine, Reason: "is not a line of CSV: " + parse.Err.Error()}}, nil
+		return entry{line: parse.StartLine, bad: &AmountFinding{Finding: Finding{Line: parse.StartLine, Reason: "is not a line of CSV: " + parse.Err.Error()}}}, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read line %d: %w", line, err)
+		return entry{}, fmt.Errorf("read the file: %w", err)
 	}
-	r, finding := c.parse(line, record)
-	return r, finding, nil
+	line, _ := c.in.FieldPos(0)
+	r, bad := c.parse(line, record)
+	return entry{row: r, bad: bad, line: line}, nil
 }
 
 // field returns the text under a heading, "" if the row or the file does not have it.

@@ -17,6 +17,8 @@ type Document struct {
 	Cancelled   []Cancellation // units that are given back
 	Adjustments []Adjustment   // corrections of the stock
 	Findings    []AmountFinding
+	Unread      int  // rows of which not even the amount is known
+	Held        bool // the sale was held back, because a row of it cannot stand in an order
 }
 
 // Sold is a line of a sale, by what a cancellation knows of it.

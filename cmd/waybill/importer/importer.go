@@ -74,13 +74,24 @@ type Report struct {
 	Receipts     int       `json:"receipts"`      // commands that received stock for the orders
 	Refused      int       `json:"refused"`       // commands that the engine refused
 	LeftOut      int       `json:"left_out"`      // rows without a meaning
+	Unread       int       `json:"unread"`        // of these, rows of which not even the amount is known: they are in no sum
+	Held         int       `json:"held"`          // orders that were held back, because a row of them cannot stand in an order
 	Sums         []Sum     `json:"sums"`          // by currency
 	LastPosition int64     `json:"last_position"` // of the log, after the last command
 	Findings     []Finding `json:"findings"`
+
+	// Expected is what the file says of every order that is in the engine: by channel, then by its name upstream.
+	Expected map[string]map[string]*Expected `json:"-"`
 }
 
-// Sum is the money of a file in one currency, in minor units. Rows = Placed + Credited + LeftOut + Refused: every penny
-// of the file is in one of these.
+// Expected is what a file says of one order.
+type Expected struct {
+	Placed   money.Money // the grand total
+	Credited int64       // of cancellations in the file: negative, minor units
+}
+
+// Sum is the money of the rows that could be read, in one currency and in minor units. Rows = Placed + Credited +
+// LeftOut + Refused: every penny of theirs is in one of these.
 type Sum struct {
 	Currency money.Currency `json:"currency"`
 	Rows     int64          `json:"rows"`     // quantity × price of every row that could be read
@@ -112,7 +123,7 @@ func Import(ctx context.Context, r Reader, to Sender, config Config) (*Report, e
 	config.Channel = cmp.Or(config.Channel, "import")
 	config.Location = cmp.Or(config.Location, "MAIN")
 	config.Chunk = cmp.Or(config.Chunk, 250)
-	i := &importing{Config: config, to: to, ledger: Ledger{}, report: &Report{Findings: []Finding{}, Sums: []Sum{}}}
+	i := &importing{Config: config, to: to, ledger: Ledger{}, report: &Report{Findings: []Finding{}, Sums: []Sum{}, Expected: map[string]map[string]*Expected{}}}
 	for {
 		doc, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -122,7 +133,7 @@ func Import(ctx context.Context, r Reader, to Sender, config Config) (*Report, e
 			return i.report, err
 		}
 		i.take(doc)
-		if len(i.place) >= config.Chunk {
+		if len(i.place) >= config.Chunk || len(i.receive)+len(i.change) >= 40*config.Chunk {
 			if err := i.flush(ctx); err != nil {
 				return i.report, err
 			}
@@ -147,11 +158,17 @@ type pending struct {
 	Command
 	amount  money.Money // of the rows behind it
 	finding *Finding    // to be reported if it is carried out
+	channel string      // of the order that it places or cancels
+	order   string      // name upstream of that order
 }
 
 // take adds what a document means to the chunk.
 func (i *importing) take(d Document) {
 	i.report.Rows += d.Rows
+	i.report.Unread += d.Unread
+	if d.Held {
+		i.report.Held++
+	}
 	for _, f := range d.Findings {
 		i.leaveOut(f.Finding, f.Amount)
 	}
@@ -191,7 +208,7 @@ func (i *importing) sell(d Document) {
 			i.receipt(d.Line, d.Ref, sku, location, need[at])
 		}
 	}
-	i.place = append(i.place, pending{Command: i.command(order.CommandPlace, d.Line, d.Ref, "", o), amount: grand})
+	i.place = append(i.place, pending{Command: i.command(order.CommandPlace, d.Line, d.Ref, "", o), amount: grand, channel: o.Channel, order: d.Ref})
 	i.ledger.sold(d)
 }
 
@@ -243,7 +260,7 @@ func (i *importing) cancel(d Document) {
 		c := i.command(order.CommandCancel, d.Line, d.Ref, ref, wire.Cancel{
 			OrderID: orderID(i.Channel, ref), CancellationID: d.Ref, Lines: merge(byOrder[ref]), Reason: "customer",
 		})
-		i.change = append(i.change, pending{Command: c, amount: amounts[ref]})
+		i.change = append(i.change, pending{Command: c, amount: amounts[ref], channel: i.Channel, order: ref})
 	}
 }
 
@@ -289,21 +306,25 @@ func (i *importing) flush(ctx context.Context) error {
 		commands *[]pending
 		count    func(pending, Verdict)
 	}{
-		{&i.receive, func(pending, Verdict) { i.report.Receipts++ }},
+		{&i.receive, func(_ pending, v Verdict) { i.report.Receipts += fresh(v) }},
 		{&i.place, func(p pending, v Verdict) {
 			i.sum(p.amount.Currency).Placed += p.amount.Minor
-			if v.Replayed {
-				i.report.Already++
-			} else {
-				i.report.Orders++
+			i.report.Orders += fresh(v)
+			i.report.Already += 1 - fresh(v)
+			if i.report.Expected[p.channel] == nil {
+				i.report.Expected[p.channel] = map[string]*Expected{}
 			}
+			i.report.Expected[p.channel][p.order] = &Expected{Placed: p.amount}
 		}},
-		{&i.change, func(p pending, _ Verdict) {
-			if p.Type == order.CommandCancel {
-				i.report.Cancelled++
-				i.sum(p.amount.Currency).Credited += p.amount.Minor
-			} else {
-				i.report.Adjusted++
+		{&i.change, func(p pending, v Verdict) {
+			if p.Type != order.CommandCancel {
+				i.report.Adjusted += fresh(v)
+				return
+			}
+			i.report.Cancelled += fresh(v)
+			i.sum(p.amount.Currency).Credited += p.amount.Minor
+			if e := i.report.Expected[p.channel][p.order]; e != nil {
+				e.Credited += p.amount.Minor
 			}
 		}},
 	} {
@@ -316,6 +337,14 @@ func (i *importing) flush(ctx context.Context) error {
 		i.Progress(i.report.Rows)
 	}
 	return nil
+}
+
+// fresh counts a command that was not carried out before.
+func fresh(v Verdict) int {
+	if v.Replayed {
+		return 0
+	}
+	return 1
 }
 
 func (i *importing) send(ctx context.Context, all []pending, count func(pending, Verdict)) error {

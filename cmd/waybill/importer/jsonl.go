@@ -87,5 +87,5 @@ func (j *JSONL) order(line []byte) Document {
 }
 
 func (j *JSONL) unusable(ref, why string) Document {
-	return Document{Line: j.line, Ref: ref, Rows: 1, Findings: []AmountFinding{{Finding: Finding{Line: j.line, Ref: ref, Reason: why}}}}
+	return Document{Line: j.line, Ref: ref, Rows: 1, Unread: 1, Findings: []AmountFinding{{Finding: Finding{Line: j.line, Ref: ref, Reason: why}}}}
 }

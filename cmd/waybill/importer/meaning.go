@@ -10,38 +10,85 @@ import (
 	"waybill/domain/money"
 )
 
-// document says what the rows of one order number mean.
-func (c *CSV) document(rows []row) Document {
-	first := &rows[0]
-	d := Document{Line: first.line, Ref: first.order, Rows: len(rows)}
-	cancels := c.layout.CancelPrefix != "" && strings.HasPrefix(first.order, c.layout.CancelPrefix)
-	var goods, charges []row
-	for _, r := range rows {
-		switch {
-		case r.quantity == 0:
-			d.leaveOut(r, "has no quantity")
-		case r.amount.Sign() == 0 && r.customer == "" && !cancels && !c.charge(r.sku):
-			d.Adjustments = append(d.Adjustments, Adjustment{Line: r.line, Ref: adjustmentRef(d.Ref, r), SKU: r.sku, Delta: r.quantity, Reason: reason(r)})
-		case r.quantity < 0 && c.charge(r.sku):
-			d.leaveOut(r, fmt.Sprintf("gives back money for %s, which is no line of an order in the file", r.sku))
-		case r.quantity < 0:
-			d.Cancelled = append(d.Cancelled, Cancellation{Line: r.line, Customer: r.customer, SKU: r.sku, Price: r.priceText, Quantity: -r.quantity, Amount: r.amount})
-		case r.amount.Sign() < 0:
-			d.leaveOut(r, "has a negative price")
-		case cancels:
-			d.leaveOut(r, "is a positive line of a cancellation")
-		case r.currency != first.currency:
-			d.leaveOut(r, "is in another currency than the first line of its order")
-		case c.charge(r.sku):
-			charges = append(charges, r)
-		default:
-			goods = append(goods, r)
+// document says what the lines of one order number mean.
+//
+// An order that lacks one of its lines would be another order than the one that was sold, and in the way of the right one
+// for ever. So when a line of a sale cannot be read or cannot stand in an order, the whole sale is held back.
+func (c *CSV) document(entries []entry) Document {
+	d := Document{Line: entries[0].line, Ref: entries[0].ref(), Rows: len(entries)}
+	s := sorted{csv: c, cancels: c.layout.CancelPrefix != "" && strings.HasPrefix(d.Ref, c.layout.CancelPrefix)}
+	for _, e := range entries {
+		if e.bad != nil {
+			d.Findings = append(d.Findings, *e.bad)
+			d.Unread++
+			s.spoil(e.line)
+			continue
 		}
+		s.row(&d, *e.row)
 	}
-	if len(goods)+len(charges) > 0 {
-		c.sale(&d, goods, charges)
+	sold := slices.Concat(s.goods, s.charges)
+	switch {
+	case len(sold) == 0:
+	case s.spoiled > 0:
+		for _, r := range sold {
+			d.leaveOut(r, fmt.Sprintf("its order is held back as a whole, because of line %d", s.spoiled))
+		}
+		d.Held = true
+	default:
+		c.sale(&d, s.goods, s.charges)
 	}
 	return d
+}
+
+// sorted are the rows of a document by what they mean.
+type sorted struct {
+	csv            *CSV
+	cancels        bool // the document cancels earlier sales
+	goods, charges []row
+	spoiled        int // line that keeps the sale from being placed; 0: none
+}
+
+func (s *sorted) spoil(line int) {
+	if s.spoiled == 0 {
+		s.spoiled = line
+	}
+}
+
+func (s *sorted) row(d *Document, r row) {
+	charge := s.csv.charge(r.sku)
+	switch {
+	case r.quantity == 0:
+		d.leaveOut(r, "has no quantity")
+	case r.amount.Sign() == 0 && r.customer == "" && !s.cancels && !charge:
+		d.Adjustments = append(d.Adjustments, Adjustment{Line: r.line, Ref: adjustmentRef(d.Ref, r), SKU: r.sku, Delta: r.quantity, Reason: reason(r)})
+	case r.quantity < 0 && charge && s.cancels:
+		d.leaveOut(r, fmt.Sprintf("gives back money for %s, which is no line of an order in the file", r.sku))
+	case charge && s.cancels:
+		d.leaveOut(r, "is a charge on a cancellation")
+	case charge: // of either sign: a negative one is a discount on the whole order
+		s.add(d, &s.charges, r)
+	case r.quantity < 0:
+		d.Cancelled = append(d.Cancelled, Cancellation{Line: r.line, Customer: r.customer, SKU: r.sku, Price: r.priceText, Quantity: -r.quantity, Amount: r.amount})
+	case s.cancels:
+		d.leaveOut(r, "is a positive line of a cancellation")
+	case r.amount.Sign() < 0:
+		d.leaveOut(r, "has a negative price")
+		s.spoil(r.line)
+	default:
+		s.add(d, &s.goods, r)
+	}
+}
+
+// add puts a row with those that are sold, if it is in their currency.
+func (s *sorted) add(d *Document, to *[]row, r row) {
+	for _, others := range [][]row{s.goods, s.charges} {
+		if len(others) > 0 && others[0].currency != r.currency {
+			d.leaveOut(r, "is in another currency than the rest of its order")
+			s.spoil(r.line)
+			return
+		}
+	}
+	*to = append(*to, r)
 }
 
 func (c *CSV) charge(sku string) bool {
@@ -72,14 +119,14 @@ func (c *CSV) sale(d *Document, goods, charges []row) {
 	if len(goods) == 0 { // an order has to have a line: then the charges are its lines
 		goods, charges = charges, nil
 	}
-	first := &goods[0]
-	sum := func(rows []row) wire.Money {
-		total := wire.Money{Currency: string(first.currency)}
-		for _, r := range rows {
-			total.Minor += r.amount.Minor
+	if grand := total(goods, charges); grand < 0 || len(charges) == 0 && slices.ContainsFunc(goods, func(r row) bool { return r.amount.Sign() < 0 }) {
+		for _, r := range slices.Concat(goods, charges) {
+			d.leaveOut(r, "adds up to less than nothing with the rest of its order")
 		}
-		return total
+		return
 	}
+	first := &goods[0]
+	sum := func(rows []row) wire.Money { return wire.Money{Minor: total(rows), Currency: string(first.currency)} }
 	o := &wire.Place{
 		OrderID: "", CustomerID: first.customer, Currency: string(first.currency), Reserve: "reserve_on_order",
 		Payment: &wire.PaymentTerms{Kind: "on_account"},
@@ -100,7 +147,7 @@ func (c *CSV) sale(d *Document, goods, charges []row) {
 	}
 	var shipping, surcharges []row
 	for _, r := range charges {
-		if slices.Contains(c.layout.Shipping, r.sku) {
+		if slices.Contains(c.layout.Shipping, r.sku) && r.amount.Sign() >= 0 {
 			shipping = append(shipping, r)
 			o.Shipping = append(o.Shipping, wire.ShippingLine{Title: title(r), Amount: onWire(r.amount), Total: onWire(r.amount)})
 		} else {
@@ -111,6 +158,17 @@ func (c *CSV) sale(d *Document, goods, charges []row) {
 	ship, extra, all := sum(shipping), sum(surcharges), sum(slices.Concat(goods, charges))
 	o.Totals = wire.Totals{Goods: sum(goods), Shipping: &ship, Surcharge: &extra, Grand: all}
 	d.Order = o
+}
+
+// total is what rows add up to, in minor units.
+func total(lists ...[]row) int64 {
+	sum := int64(0)
+	for _, rows := range lists {
+		for _, r := range rows {
+			sum += r.amount.Minor
+		}
+	}
+	return sum
 }
 
 func title(r row) string {
