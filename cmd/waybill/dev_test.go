@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -106,6 +107,38 @@ func TestDev(t *testing.T) {
 		return nil
 	})
 
+	t.Run("found by itself", func(t *testing.T) {
+		dir := filepath.Join(p.dir, "tmp", "waybill-"+strconv.Itoa(os.Getuid()))
+		leave := func(name string, pid int) string {
+			path := filepath.Join(dir, name+".json")
+			text := fmt.Sprintf(`{"pid":%d,"http":"http://127.0.0.1:1","data_dir":"/other"}`, pid)
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		gone := p.start("/bin/true")
+		gone.wait(runLimit)
+		stale := leave("stale", gone.cmd.Process.Pid)
+		for _, args := range [][]string{{"orders", "list", "-o", "jsonl"}, {"keys", "list", "-o", "jsonl"}} {
+			r := p.run(args...)
+			r.says(t, 0, d.base, filepath.Join(p.dir, ".waybill"))
+			if r.out == "" {
+				t.Errorf("%s: nothing on standard output", r.name)
+			}
+		}
+		if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the file of a dev that was killed is still there: %v", err)
+		}
+		second := leave("second", os.Getpid())
+		r := p.run("orders", "list")
+		r.says(t, 2, d.base, "http://127.0.0.1:1 (data in /other)", "next: ", "--server")
+		r = p.run("keys", "list")
+		r.says(t, 2, d.base, "next: ", "--http-addr")
+		if err := os.Remove(second); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("busy ports", func(t *testing.T) {
 		for flag, busy := range map[string]string{"http-addr": strings.TrimPrefix(d.base, "http://"), "nats-addr": d.nats, "admin-addr": d.admin} {
 			args := []string{"dev", "--data-dir", filepath.Join(p.dir, "other")}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,9 +23,12 @@ type devInfo struct {
 	Key         string `json:"key"` // an API key with every scope
 }
 
-// devInfoPath is where the dev that serves addr leaves it: in a folder of this user alone.
+// devInfoDir is a folder of this user alone, with a file for each dev that runs.
+func devInfoDir() string { return filepath.Join(os.TempDir(), "waybill-"+strconv.Itoa(os.Getuid())) }
+
+// devInfoPath is where the dev that serves addr leaves it.
 func devInfoPath(addr string) string {
-	return filepath.Join(os.TempDir(), "waybill-"+strconv.Itoa(os.Getuid()), strings.NewReplacer(":", "_", "/", "_").Replace(addr)+".json")
+	return filepath.Join(devInfoDir(), strings.NewReplacer(":", "_", "/", "_").Replace(addr)+".json")
 }
 
 // publish writes the file, readable for this user alone; the function that it returns takes it away.
@@ -50,23 +54,80 @@ func (d devInfo) publish(addr string) (remove func(), err error) {
 	return func() { _ = os.Remove(path) }, nil
 }
 
-// findDev returns what a dev on addr left; ok is false if none did.
-func findDev(addr string) (d devInfo, ok bool, err error) {
-	path := devInfoPath(addr)
-	b, err := os.ReadFile(path)
+// liveDevs returns what the devs of this user left that run now. What one left that was killed is removed.
+func liveDevs() ([]devInfo, error) {
+	dir := devInfoDir()
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return devInfo{}, false, nil
+		return nil, nil
+	}
+	if err == nil {
+		err = ours(dir)
 	}
 	if err != nil {
-		return devInfo{}, false, fmt.Errorf("find a running dev: %w", err)
+		return nil, fmt.Errorf("find a running dev: %w", err)
 	}
-	if err := ours(filepath.Dir(path)); err != nil {
+	var live []devInfo
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if filepath.Ext(path) != ".json" {
+			continue // one that is being written
+		}
+		b, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // its dev has just ended
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find a running dev: %w", err)
+		}
+		var d devInfo
+		if err := json.Unmarshal(b, &d); err != nil {
+			return nil, fail(exitError, "rm "+path, "find a running dev: %s: %w", path, err)
+		}
+		if runsAsUs(d.PID) {
+			live = append(live, d)
+		} else if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("find a running dev: %w", err)
+		}
+	}
+	return live, nil
+}
+
+// findDev returns what a dev on addr left; ok is false if none runs there.
+func findDev(addr string) (d devInfo, ok bool, err error) {
+	live, err := liveDevs()
+	d, ok = on(live, addr)
+	return d, ok, err
+}
+
+func on(live []devInfo, addr string) (d devInfo, ok bool) {
+	i := slices.IndexFunc(live, func(d devInfo) bool { return d.HTTP == baseURL(addr) })
+	if i < 0 {
+		return devInfo{}, false
+	}
+	return live[i], true
+}
+
+// anyDev returns what the dev on addr left, the address that is meant where nothing is said, or else the only dev that
+// runs, and says so. Of several it takes none: how says by which flag to choose.
+func (a *app) anyDev(addr, how string) (d devInfo, ok bool, err error) {
+	live, err := liveDevs()
+	if err != nil || len(live) == 0 {
 		return devInfo{}, false, err
 	}
-	if err := json.Unmarshal(b, &d); err != nil {
-		return devInfo{}, false, fmt.Errorf("find a running dev: %s: %w", path, err)
+	if d, ok := on(live, addr); ok {
+		return d, true, nil
 	}
-	return d, true, nil
+	if len(live) == 1 {
+		a.sayf("this is the dev on %s, with its data in %s", live[0].HTTP, live[0].DataDir)
+		return live[0], true, nil
+	}
+	list := make([]string, len(live))
+	for i, d := range live {
+		list[i] = fmt.Sprintf("%s (data in %s)", d.HTTP, d.DataDir)
+	}
+	return devInfo{}, false, fail(exitUsage, "the same with "+how+", or after: export WAYBILL_SERVER="+live[0].HTTP,
+		"which dev? there are %s", strings.Join(list, ", "))
 }
 
 // ours refuses a folder that others may write to: the key in it could be anybody's.

@@ -70,12 +70,13 @@ func greet(ctx context.Context, a *app, g greeting) {
 	a.sayf("%s", b.String())
 }
 
-// server is what the commands beside this dev have to be told, if it does not listen where they look.
+// server is what the commands beside this dev have to be told where several run, if it does not listen where they look
+// first.
 func (g *greeting) server() string {
 	if g.cfg.HTTP.Addr == config.Default().HTTP.Addr {
 		return ""
 	}
-	return ", after: export WAYBILL_SERVER=" + g.info.HTTP
+	return " (if another dev runs, after: export WAYBILL_SERVER=" + g.info.HTTP + ")"
 }
 
 // demo places the demo data if the log is empty, and says what it did.

@@ -66,26 +66,28 @@ func (r *remote) client() (*client.Client, error) {
 		return nil, err
 	}
 	c := &client.Client{Base: strings.TrimRight(firstOf(r.server, r.app.env("WAYBILL_SERVER")), "/"), Key: firstOf(r.key, r.app.env("WAYBILL_KEY"))}
-	addr := config.Default().HTTP.Addr
-	if c.Base != "" {
-		u, err := url.Parse(c.Base)
-		if err != nil || u.Host == "" {
-			return nil, fail(exitUsage, "", "--server %q is not an address such as http://127.0.0.1:8080", c.Base)
+	if c.Base == "" {
+		addr := config.Default().HTTP.Addr
+		info, ok, err := r.app.anyDev(addr, "--server URL")
+		if err != nil {
+			return nil, err
 		}
-		addr = u.Host
-	}
-	if c.Key != "" && c.Base != "" {
+		c.Base = baseURL(addr)
+		if ok {
+			c.Base, c.Key = info.HTTP, firstOf(c.Key, info.Key)
+		}
 		return c, nil
 	}
-	info, ok, err := findDev(addr)
-	if err != nil {
-		return nil, err
+	u, err := url.Parse(c.Base)
+	if err != nil || u.Host == "" {
+		return nil, fail(exitUsage, "", "--server %q is not an address such as http://127.0.0.1:8080", c.Base)
 	}
-	if ok {
-		c.Key = firstOf(c.Key, info.Key)
-	}
-	if c.Base == "" {
-		c.Base = baseURL(addr)
+	if c.Key == "" {
+		info, _, err := findDev(u.Host)
+		if err != nil {
+			return nil, err
+		}
+		c.Key = info.Key
 	}
 	return c, nil
 }

@@ -67,15 +67,21 @@ func systemFlags(c *cobra.Command, more ...string) {
 
 // findSystem is systemConfig, and tells whether the servers are those of a dev.
 func findSystem(a *app, cmd *cobra.Command) (cfg config.Config, dev bool, err error) {
-	cfg, _, err = loadConfig(a, cmd.Flags())
+	cfg, origins, err := loadConfig(a, cmd.Flags())
 	if err != nil || cfg.Database.URL != "" {
 		return cfg, false, err
 	}
-	addr := cfg.HTTP.Addr
+	addr, said := cfg.HTTP.Addr, origins["http.addr"] != "default"
 	if u, err := url.Parse(a.env(config.ServerVariable)); err == nil && u.Host != "" && !cmd.Flags().Changed("http-addr") {
-		addr = u.Host // where the commands that talk to it look too
+		addr, said = u.Host, true // where the commands that talk to it look too
 	}
-	info, ok, err := findDev(addr)
+	var info devInfo
+	var ok bool
+	if said {
+		info, ok, err = findDev(addr)
+	} else {
+		info, ok, err = a.anyDev(addr, "--http-addr HOST:PORT")
+	}
 	if err != nil {
 		return cfg, false, err
 	}
