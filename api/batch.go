@@ -19,8 +19,8 @@ import (
 const ndjson = "application/x-ndjson"
 
 // batch answers POST /v1/commands:batch: an envelope a line in, a verdict a line out, in the order of the lines, while
-// the body is still coming in. Lines are carried out side by side, but lines about one order or stock item one after
-// the other. When the connection breaks, what was begun is finished; sending the batch again with the same keys gives
+// the body is still coming in. Lines are carried out side by side, but lines about one order or stock item, or
+// under one key, one after the other. When the connection breaks, what was begun is finished; sending the batch again with the same keys gives
 // the verdicts that were lost.
 func (s *Server) batch(w http.ResponseWriter, r *http.Request, c *call) {
 	req, p := s.request(r, c)
@@ -102,21 +102,30 @@ func (b *batch) start(ctx context.Context, wg *sync.WaitGroup, j *job, line []by
 		close(j.done)
 		return
 	}
-	var before chan struct{}
-	if lane := req.Payload.Lane(); lane != "" {
-		before = b.lanes[lane]
-		b.lanes[lane] = j.done
-		if len(b.lanes) > 4*cap(b.jobs) {
-			b.forget()
-		}
-	}
+	before := b.enter(j, "about\x00", req.Payload.Lane())
+	same := b.enter(j, "key\x00", req.Key) // a line that is sent twice is carried out once, and answered twice
 	wg.Go(func() {
 		defer close(j.done)
-		if before != nil {
-			<-before
+		for _, end := range []<-chan struct{}{before, same} {
+			if end != nil {
+				<-end
+			}
 		}
 		j.reply = b.server.dispatch.Do(ctx, &req)
 	})
+}
+
+// enter puts a job at the end of a lane, and returns the end of the job before it, or nil. No name means no lane.
+func (b *batch) enter(j *job, kind, name string) <-chan struct{} {
+	if name == "" {
+		return nil
+	}
+	if len(b.lanes) > 8*cap(b.jobs) {
+		b.forget()
+	}
+	before := b.lanes[kind+name]
+	b.lanes[kind+name] = j.done
+	return before
 }
 
 func (b *batch) open(req *dispatch.Request, long bool) *problem.Problem {

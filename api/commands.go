@@ -131,6 +131,9 @@ func (s *Server) request(r *http.Request, c *call) (dispatch.Request, *problem.P
 		Principal: c.principal, MediaType: r.Header.Get("Content-Type"), Key: r.Header.Get("Idempotency-Key"), RequestID: c.requestID,
 		CorrelationID: r.Header.Get("Correlation-Id"), CausationID: r.Header.Get("Causation-Id"), Traceparent: traceparent(r.Header.Get("Traceparent")),
 	}
+	if p := checkHeaders(r.Header); p != nil {
+		return req, p
+	}
 	var p *problem.Problem
 	if req.Expected, p = ifMatch(r.Header.Get("If-Match")); p != nil {
 		return req, p
@@ -149,6 +152,20 @@ func (s *Server) request(r *http.Request, c *call) (dispatch.Request, *problem.P
 		req.DryRun = dry
 	}
 	return req, nil
+}
+
+// checkHeaders refuses headers that would be passed over in silence: a key that is none, two of them, a coding of the body.
+func checkHeaders(h http.Header) *problem.Problem {
+	if keys := h.Values("Idempotency-Key"); len(keys) > 1 {
+		return problem.New(problem.InvalidKey, "Idempotency-Key stands %d times", len(keys)).At("header.Idempotency-Key", "stands more than once")
+	} else if len(keys) == 1 && keys[0] == "" {
+		return dispatch.CheckKey("")
+	}
+	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return problem.New(problem.UnsupportedMedia, "Content-Encoding %q is not taken: send the body as it is", coding).
+			At("header.Content-Encoding", "must be absent")
+	}
+	return nil
 }
 
 // ifMatch reads the version that the aggregate must have: a strong entity tag such as "7", or nothing. "*" asks for

@@ -50,9 +50,22 @@ func (s *Server) awaitPosition(ctx context.Context, projection string, want int6
 		if err != nil {
 			return 0, err
 		}
+		// One look comes before any wait: it is all that wait=0 asks for, and most models are far enough.
+		at, err := s.cfg.Checkpoints.Position(ctx, projection)
+		switch {
+		case err == nil && at >= want:
+			return at, nil
+		case err != nil && (wait == 0 || !errors.Is(err, projections.ErrUnknown)):
+			return 0, s.readError(ctx, err)
+		case wait == 0:
+			return 0, s.readError(ctx, &projections.BehindError{Projection: projection, Position: at, Want: want})
+		}
 		waitCtx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		if err := s.waitFor(waitCtx, projection, want); err != nil {
+			if behind, ok := errors.AsType[*projections.BehindError](err); ok {
+				behind.Position = max(behind.Position, at)
+			}
 			return 0, s.readError(ctx, err)
 		}
 	}

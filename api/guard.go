@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ import (
 
 	"waybill/api/auth"
 	"waybill/api/problem"
+	"waybill/projections/keyset"
 )
 
 // recorder remembers what was answered. It passes flushing and deadlines through.
@@ -85,7 +87,40 @@ func (s *Server) serve(rw http.ResponseWriter, r *http.Request, rt *route) {
 			return
 		}
 	}
+	if p := checkAddress(r, rt); p != nil {
+		writeProblem(w, c, p)
+		return
+	}
 	rt.handle(w, r, c)
+}
+
+// checkAddress refuses names that nothing can have, and a query of which a part would be passed over.
+func checkAddress(r *http.Request, rt *route) *problem.Problem {
+	for _, name := range rt.fields {
+		if err := keyset.CheckText(name, r.PathValue(name)); err != nil {
+			return unreadable("path."+name, err)
+		}
+	}
+	if r.URL.RawQuery == "" || rt.path == "/" {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return problem.New(problem.InvalidParameter, "the query cannot be read: %v", err).At("query", err.Error())
+	}
+	for name, values := range query {
+		if err := keyset.CheckText(name, append(values, name)...); err != nil {
+			return unreadable("query."+strings.ToValidUTF8(name, "?"), err)
+		}
+	}
+	return nil
+}
+
+func unreadable(location string, err error) *problem.Problem {
+	if filter, ok := errors.AsType[*keyset.FilterError](err); ok {
+		return invalidParameter(location, filter.Reason)
+	}
+	return problem.Of(err)
 }
 
 // admit finds the principal and checks what it may do.

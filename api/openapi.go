@@ -101,6 +101,12 @@ func (s *Server) transform(ctx huma.Context, _ string, v any) (any, error) {
 				p = p.At(d.Location, d.Message)
 			}
 		}
+		if n := len(p.Errors); n > 0 && p.Code == problem.InvalidParameter {
+			p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
+			if n > 1 {
+				p.Detail += " (and " + strconv.Itoa(n-1) + " more)"
+			}
+		}
 		p.RequestID = c.requestID
 		if _, w := humago.Unwrap(ctx); w != nil {
 			if r, ok := w.(*recorder); ok {
@@ -227,7 +233,7 @@ func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 	return []*huma.Operation{
 		{
 			OperationID: "send-command", Method: http.MethodPost, Path: "/v1/commands", Summary: "Send a command of any type", Tags: []string{"commands"}, Security: secured,
-			Description: "The fields of the envelope win over the headers. Needs the scope of the command.", Parameters: commandHeaders(),
+			Description: "The fields of the envelope win over the headers, but the two may not name different idempotency keys. Needs the scope of the command.", Parameters: commandHeaders(),
 			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: envelope, Example: example}, "application/msgpack": {Schema: envelope}}},
 			Responses: map[string]*huma.Response{
 				"200":     {Description: "Accepted; 201 for a new order", Headers: replyHeaders(), Content: map[string]*huma.MediaType{"application/json": {Schema: accepted}}},
@@ -236,7 +242,7 @@ func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 		},
 		{
 			OperationID: "send-commands", Method: http.MethodPost, Path: "/v1/commands:batch", Summary: "Send many commands", Tags: []string{"commands"}, Security: secured,
-			Description: "NDJSON: an envelope a line in, a verdict a line out ({line, status, idempotency_key, replayed, body}), in the order of the lines and while the body is still coming in. Lines about one order or stock item are carried out one after the other, the rest side by side. Every line stands for itself; give each a key, and the whole batch can be sent again.",
+			Description: "NDJSON: an envelope a line in, a verdict a line out ({line, status, idempotency_key, replayed, body}), in the order of the lines and while the body is still coming in. Lines about one order or stock item, or under one key, are carried out one after the other, the rest side by side. Every line stands for itself; give each a key, and the whole batch can be sent again.",
 			RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{ndjson: {Schema: &huma.Schema{Type: huma.TypeString}, Example: `{"type":"stock.count","idempotency_key":"count-1","data":{"sku":"MUG","location":"BER1","counted":12}}` + "\n"}}},
 			Responses:   text("A verdict a line", ndjson),
 		},

@@ -24,6 +24,14 @@ type slow struct {
 	stuck atomic.Bool
 }
 
+// Position is what the model had seen when it got stuck.
+func (s *slow) Position(ctx context.Context, name string) (int64, error) {
+	if s.stuck.Load() {
+		return 7, nil
+	}
+	return s.Checkpoints.Position(ctx, name)
+}
+
 func (s *slow) WaitFor(ctx context.Context, name string, position int64) error {
 	for s.stuck.Load() {
 		select {
@@ -52,7 +60,7 @@ func TestReadYourWrites(t *testing.T) {
 	}
 	model.stuck.Store(true)
 	a := s.Do(http.MethodGet, "/v1/orders?min_position=40", "", "Prefer", "wait=0")
-	if a.Status != http.StatusServiceUnavailable || a.Code() != problem.ProjectionBehind || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), `"min_position":40`) {
+	if a.Status != http.StatusServiceUnavailable || a.Code() != problem.ProjectionBehind || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), `"position":7,"min_position":40`) {
 		t.Fatalf("got %d %v %s", a.Status, a.Header, a.Body)
 	}
 	if a := s.Do(http.MethodGet, "/v1/orders", ""); a.Status != http.StatusOK {
@@ -62,6 +70,9 @@ func TestReadYourWrites(t *testing.T) {
 	defer release.Stop()
 	if a := s.Do(http.MethodGet, "/v1/orders?min_position=40", "", "Prefer", "wait=10"); a.Status != http.StatusOK {
 		t.Errorf("got %d %s", a.Status, a.Body)
+	}
+	if a := s.Do(http.MethodGet, "/v1/orders?min_position=40", "", "Prefer", "wait=0"); a.Status != http.StatusOK {
+		t.Errorf("wait=0 does not look at a model that is far enough: %d %s", a.Status, a.Body)
 	}
 	if a := s.Do(http.MethodGet, "/v1/orders?min_position=100000", "", "Prefer", "wait=0"); a.Status != http.StatusServiceUnavailable {
 		t.Errorf("a position that nobody has reached: %d %s", a.Status, a.Body)

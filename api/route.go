@@ -31,6 +31,7 @@ type route struct {
 	open         bool         // needs no principal
 	uncounted    bool         // does not take a place among the requests in flight: health, and streams with a cap of their own
 	handle       handler
+	fields       []string // names in braces of the path
 
 	metrics *routeMetrics
 }
@@ -89,6 +90,7 @@ func (t *table) add(r *route) {
 		t.err = errors.Join(t.err, fmt.Errorf("route %s has no scope and is not open", r.pattern()))
 		return
 	}
+	r.fields = pathFields(r.path)
 	r.metrics = t.server.metrics.route(r.pattern())
 	t.routes = append(t.routes, r)
 	t.mux.HandleFunc(r.pattern(), func(w http.ResponseWriter, req *http.Request) { t.server.serve(w, req, r) })

@@ -82,18 +82,26 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, c *call) {
 	_ = s.follow(ctx, out, f, after, known) // the end of a stream is the client's business; it resumes by itself
 }
 
-// follow sends events until something ends. It asks known once a heartbeat, busy or not.
+// keyCheck is how often an open stream asks whether its key still holds. What is known of a key may be some seconds old
+// itself; the two add up.
+const keyCheck = time.Second
+
+// follow sends events until something ends. It asks known every [keyCheck], busy or not.
 func (s *Server) follow(ctx context.Context, out *eventWriter, f eventFilter, after int64, known func() bool) error {
 	if err := out.send([]byte("retry: 2000\n: from " + strconv.FormatInt(after+1, 10) + "\n\n")); err != nil {
 		return err
 	}
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
-	for asked := s.now(); ; {
-		if now := s.now(); now.Sub(asked) >= s.cfg.Heartbeat {
-			if asked = now; !known() {
+	check := time.NewTicker(keyCheck)
+	defer check.Stop()
+	for {
+		select {
+		case <-check.C:
+			if !known() {
 				return auth.ErrUnknownCredential
 			}
+		default:
 		}
 		events, changed, err := s.tail.After(ctx, after)
 		if err != nil {
@@ -102,6 +110,10 @@ func (s *Server) follow(ctx context.Context, out *eventWriter, f eventFilter, af
 		if len(events) == 0 {
 			select {
 			case <-changed:
+			case <-check.C:
+				if !known() {
+					return auth.ErrUnknownCredential
+				}
 			case <-beat.C:
 				// The position lets a client with a narrow filter resume near the head, not at its last event.
 				if err := out.send([]byte(": hb\nid: " + strconv.FormatInt(after, 10) + "\n\n")); err != nil {
@@ -135,22 +147,24 @@ func (s *Server) streamRequest(r *http.Request) (_ eventFilter, after int64, _ *
 		return f, 0, problem.New(problem.Unavailable, "the log cannot be read at the moment")
 	}
 	// Last-Event-ID wins over from: a browser that reconnects repeats the address as it was.
+	location := "query.from"
 	switch last := r.Header.Get("Last-Event-ID"); {
 	case last != "":
+		location = "header.Last-Event-ID"
 		if after, err = strconv.ParseInt(last, 10, 64); err != nil || after < 0 {
-			return f, 0, invalidParameter("header.Last-Event-ID", "must be a position")
+			return f, 0, invalidParameter(location, "must be a position")
 		}
 	case from != "":
 		position, err := strconv.ParseInt(from, 10, 64)
 		if err != nil || position < 0 {
-			return f, 0, invalidParameter("query.from", "must be a position")
+			return f, 0, invalidParameter(location, "must be a position")
 		}
 		after = max(position-1, 0)
 	default:
 		after = head.Position
 	}
 	if after > head.Position {
-		return f, 0, invalidParameter("query.from", fmt.Sprintf("is beyond the end of the log, which is %d: was the log restored?", head.Position))
+		return f, 0, invalidParameter(location, fmt.Sprintf("is beyond the end of the log, which is %d: was the log restored?", head.Position))
 	}
 	return f, after, nil
 }

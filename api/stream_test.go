@@ -193,7 +193,7 @@ func TestStreamBeatsAndEnds(t *testing.T) {
 // TestStreamEndsWithItsKey: a stream lives no longer than the key that opened it.
 func TestStreamEndsWithItsKey(t *testing.T) {
 	t.Parallel()
-	s := apitest.New(t, apitest.WithoutProjections, func(c *api.Config) { c.Heartbeat = 20 * time.Millisecond })
+	s := apitest.New(t, apitest.WithoutProjections, func(c *api.Config) { c.Heartbeat = time.Minute })
 	placed(t, s)
 	visitor := *s
 	visitor.Key = s.AddKey("visitor", auth.EventsRead)
@@ -212,7 +212,7 @@ func TestStreamEndsWithItsKey(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(5 * time.Second):
 		t.Fatal("the stream outlives its key")
 	}
 }

@@ -284,7 +284,7 @@ func (d *Dispatcher) problemOf(ctx context.Context, r *Request, id uuid.UUID, er
 	instance := "/v1/commands/" + id.String()
 	switch {
 	case errors.Is(err, commands.ErrKeyReused):
-		return at(problem.New(problem.KeyReused, "the key was used for another command"), instance)
+		return at(problem.New(problem.KeyReused, "the key was used for another command: use a new key for a new command"), instance)
 	case errors.Is(err, commands.ErrInFlight):
 		return at(problem.New(problem.InFlight, "the command is being carried out at this moment"), instance)
 	case errors.Is(err, eventstore.ErrOutcomeUnknown):

@@ -13,7 +13,7 @@ import (
 )
 
 // Open reads an envelope, {"type": …, "data": {…}} with its optional fields, and fills the request with what it says. It
-// wins over what the transport's headers said.
+// wins over what the transport's headers said; but two different idempotency keys are a problem.
 func (d *Dispatcher) Open(r *Request) *problem.Problem {
 	v, p := Read(r)
 	if p != nil {
@@ -24,7 +24,11 @@ func (d *Dispatcher) Open(r *Request) *problem.Problem {
 		return p
 	}
 	r.Type, r.Payload = e.Type, e.Data
-	if e.Key != "" {
+	switch {
+	case e.Key != "" && r.Key != "" && e.Key != r.Key:
+		return problem.New(problem.InvalidKey, "the header Idempotency-Key and body.idempotency_key name two commands").
+			At("body.idempotency_key", "differs from the header Idempotency-Key")
+	case e.Key != "":
 		r.Key = e.Key
 	}
 	if e.Expected != nil {

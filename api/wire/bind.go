@@ -17,8 +17,8 @@ const maxErrors = 20
 // Binder fills structs of one type from values. Make one at start with [NewBinder]; it may be shared.
 //
 // Field names are those of the json tags, matched exactly. A field without omitempty or omitzero is required. It
-// takes strings, booleans, int64, times (RFC 3339), pointers, slices (a maxItems tag bounds them), maps of string to
-// string, and structs of these. null is the same as absence.
+// takes strings, booleans, int64, times (RFC 3339), pointers, slices (a maxItems tag bounds them, and an empty tag says
+// what to do in place of sending none), maps of string to string, and structs of these. null is the same as absence.
 type Binder struct {
 	root *shape
 }
@@ -29,6 +29,8 @@ type shape struct {
 	time     bool
 	elem     *shape // of pointers, slices and maps
 	maxItems int
+	empty    string // what to do in place of sending an empty list; an empty list is taken if this is empty
+	decimal  string // an example of a text that holds a decimal number; of strings
 	fields   []field
 }
 
@@ -52,7 +54,7 @@ func NewBinder(sample any) (*Binder, error) {
 }
 
 func shapeOf(t reflect.Type, tag reflect.StructTag) (*shape, error) {
-	s := &shape{kind: t.Kind(), typ: t, time: t == reflect.TypeFor[time.Time]()}
+	s := &shape{kind: t.Kind(), typ: t, time: t == reflect.TypeFor[time.Time](), empty: tag.Get("empty"), decimal: tag.Get("decimal")}
 	if n, err := strconv.Atoi(tag.Get("maxItems")); err == nil {
 		s.maxItems = n
 	}
@@ -173,6 +175,10 @@ func (r *run) bind(s *shape, v *Value, dst reflect.Value) {
 		dst.Set(reflect.New(s.elem.typ))
 		r.bind(s.elem, v, dst.Elem())
 	case reflect.String:
+		if s.decimal != "" && (v.kind == kindInt || v.kind == kindFraction) {
+			r.fail("must be a decimal in a string, such as %q, not a number", s.decimal)
+			return
+		}
 		if r.want(v, kindText) {
 			dst.SetString(v.text)
 		}
@@ -225,6 +231,10 @@ func (r *run) bindList(s *shape, v *Value, dst reflect.Value) {
 	if s.maxItems > 0 && len(v.items) > s.maxItems {
 		r.tooMany = true
 		r.errs = slices.Insert(r.errs, 0, problem.FieldError{Location: r.location(), Message: fmt.Sprintf("has %d items, at most %d are taken", len(v.items), s.maxItems)})
+		return
+	}
+	if s.empty != "" && len(v.items) == 0 {
+		r.fail("is empty: %s", s.empty)
 		return
 	}
 	list := reflect.MakeSlice(s.typ, len(v.items), len(v.items))

@@ -83,6 +83,12 @@ func onItem(sku, location string, c stock.Command) (Built, *problem.Problem) {
 	if err := domain.CheckLocation("location", location); err != nil {
 		return Built{}, problem.New(problem.Malformed, "body.%v", err).At("body.location", err.Error())
 	}
+	for _, part := range []struct{ field, name string }{{"sku", sku}, {"location", location}} {
+		if part.name == "." || part.name == ".." { // no address could name the item: paths are cleaned of both
+			return Built{}, problem.New(problem.Malformed, "body.%s %q cannot stand in an address", part.field, part.name).
+				At("body."+part.field, "cannot stand in an address")
+		}
+	}
 	return stockStep(c), nil
 }
 

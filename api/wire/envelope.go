@@ -23,7 +23,7 @@ type Envelope struct {
 // EnvelopeDoc is [Envelope] as its schema shows it.
 type EnvelopeDoc struct {
 	Type          string         `json:"type" doc:"Name of the command" example:"order.tag"`
-	Key           string         `json:"idempotency_key,omitempty" maxLength:"100" doc:"Like the header Idempotency-Key, which it wins over"`
+	Key           string         `json:"idempotency_key,omitempty" maxLength:"100" doc:"Like the header Idempotency-Key; if both are there, they must be equal"`
 	Expected      int64          `json:"expected_version,omitempty" doc:"Like the header If-Match"`
 	DryRun        bool           `json:"dry_run,omitempty" doc:"Say what would happen, and store nothing"`
 	CorrelationID string         `json:"correlation_id,omitempty" maxLength:"200" doc:"Shared by everything that one request of yours sets off"`
@@ -36,12 +36,12 @@ const maxTraceID = 200
 
 // envelopeHead is the envelope without its payload.
 type envelopeHead struct {
-	Type          string `json:"type"`
-	Key           string `json:"idempotency_key,omitempty"`
-	Expected      *int64 `json:"expected_version,omitempty"`
-	DryRun        bool   `json:"dry_run,omitempty"`
-	CorrelationID string `json:"correlation_id,omitempty"`
-	CausationID   string `json:"causation_id,omitempty"`
+	Type          string  `json:"type"`
+	Key           *string `json:"idempotency_key,omitempty"`
+	Expected      *int64  `json:"expected_version,omitempty"`
+	DryRun        bool    `json:"dry_run,omitempty"`
+	CorrelationID string  `json:"correlation_id,omitempty"`
+	CausationID   string  `json:"causation_id,omitempty"`
 }
 
 // OpenEnvelope reads an envelope.
@@ -62,12 +62,18 @@ func (t *Table) OpenEnvelope(v *Value) (Envelope, *problem.Problem) {
 	if data == nil || data.kind != kindMap {
 		return Envelope{}, problem.New(problem.Malformed, "body.data must be the payload of the command, an object").At("body.data", "must be an object")
 	}
+	key := ""
+	if h.Key != nil {
+		if key = *h.Key; key == "" {
+			return Envelope{}, problem.New(problem.InvalidKey, "body.idempotency_key is empty").At("body.idempotency_key", "is empty")
+		}
+	}
 	for _, id := range []struct{ name, value string }{{"correlation_id", h.CorrelationID}, {"causation_id", h.CausationID}} {
 		if len(id.value) > maxTraceID {
 			return Envelope{}, problem.New(problem.Malformed, "body.%s is longer than %d bytes", id.name, maxTraceID).At("body."+id.name, "is too long")
 		}
 	}
-	return Envelope{Type: h.Type, Key: h.Key, Expected: h.Expected, DryRun: h.DryRun, CorrelationID: h.CorrelationID, CausationID: h.CausationID, Data: data}, nil
+	return Envelope{Type: h.Type, Key: key, Expected: h.Expected, DryRun: h.DryRun, CorrelationID: h.CorrelationID, CausationID: h.CausationID, Data: data}, nil
 }
 
 // SetTarget puts the fields that an address names into the payload. A field that the body names too must be the same

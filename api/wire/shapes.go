@@ -56,7 +56,7 @@ type Line struct {
 	SKU              string     `json:"sku" example:"TSHIRT-M"`
 	Title            string     `json:"title,omitempty" doc:"As the customer saw it"`
 	Quantity         int64      `json:"quantity" minimum:"1" example:"2"`
-	UnitPrice        string     `json:"unit_price" doc:"Decimal in major units" example:"19.99"`
+	UnitPrice        string     `json:"unit_price" decimal:"12.50" doc:"Decimal in major units" example:"19.99"`
 	PriceIncludesTax bool       `json:"price_includes_tax,omitempty"`
 	Discounts        []Discount `json:"discounts,omitempty" maxItems:"50"`
 	Taxes            []Tax      `json:"taxes,omitempty" maxItems:"20"`
@@ -76,7 +76,7 @@ type Discount struct {
 // Tax is one tax.
 type Tax struct {
 	Code   string `json:"code" example:"VAT-DE"`
-	Rate   string `json:"rate,omitempty" doc:"Decimal, for documents" example:"0.19"`
+	Rate   string `json:"rate,omitempty" decimal:"0.19" doc:"Decimal, for documents" example:"0.19"`
 	Amount Money  `json:"amount"`
 }
 
@@ -127,7 +127,7 @@ type PaymentTerms struct {
 type Cancel struct {
 	OrderID        string         `json:"order_id"`
 	CancellationID string         `json:"cancellation_id,omitempty" doc:"Unique in the order; the command's id if absent"`
-	Lines          []LineQuantity `json:"lines,omitempty" maxItems:"1000" doc:"Absent: all that is open"`
+	Lines          []LineQuantity `json:"lines,omitempty" minItems:"1" maxItems:"1000" empty:"leave it out to cancel all that is open" doc:"Absent: all that is open"`
 	Reason         string         `json:"reason,omitempty" enum:"customer,fraud,inventory,declined,staff,other"`
 	Note           string         `json:"note,omitempty" doc:"Personal: free text"`
 }
@@ -143,7 +143,7 @@ type Hold struct {
 	OrderID string     `json:"order_id"`
 	HoldID  string     `json:"hold_id,omitempty" doc:"Unique in the order; the command's id if absent"`
 	Kind    string     `json:"kind" enum:"fraud,payment,address,dispute,manual"`
-	Blocks  []string   `json:"blocks,omitempty" maxItems:"10" doc:"confirm, cancel, amend, capture, ship; ship and capture if absent"`
+	Blocks  []string   `json:"blocks,omitempty" minItems:"1" maxItems:"10" empty:"leave it out to block ship and capture" doc:"confirm, cancel, amend, capture, ship; ship and capture if absent"`
 	Until   *time.Time `json:"until,omitempty" doc:"When it runs out by itself"`
 	Note    string     `json:"note,omitempty" doc:"Personal: free text"`
 }
