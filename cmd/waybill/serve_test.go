@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -270,7 +271,7 @@ func TestServeRefusesALossyDatabase(t *testing.T) {
 	r := p.run(serve...)
 	r.says(t, 1, "fsync is off", "--allow-data-loss")
 	d := p.run("doctor")
-	if d.code != 1 || !strings.Contains(d.out, "fsync is off") {
+	if d.code != 1 || !strings.Contains(d.out, "fsync is off") || !regexp.MustCompile(`next: psql -h \S+ -p \d+ -U SUPERUSER -d postgres -c '`).MatchString(d.out) {
 		t.Errorf("doctor: exit code %d\n%s", d.code, d.out)
 	}
 	base := "http://" + serve[2]

@@ -87,7 +87,7 @@ func (d *doctor) durability(ctx context.Context) error {
 				d.warn("a damaged page would be handed out as if it were right: stop the server and run pg_checksums --enable", "", "data_checksums is off")
 			}
 		default:
-			d.problem("acknowledged events may be lost: set it to on", fmt.Sprintf("psql -c 'ALTER SYSTEM SET %s = on' -c 'SELECT pg_reload_conf()'", name),
+			d.problem("acknowledged events may be lost: set it to on", d.psql("SUPERUSER", fmt.Sprintf("ALTER SYSTEM SET %s = on", name), "SELECT pg_reload_conf()"),
 				"%s is %s (set by: %s)", name, setting, source)
 		}
 		return nil
@@ -193,7 +193,7 @@ FROM unnest($1::text[]) AS name`, roles)
 		case !exists:
 			d.problem("", "waybill migrate", "role %s does not exist", name)
 		case !member:
-			d.problem("", fmt.Sprintf("psql -c 'GRANT %s TO %s'", name, pgx.Identifier{user}.Sanitize()), "user %s is not a member of role %s", user, name)
+			d.problem("as the owner of the schema", d.psql("OWNER", fmt.Sprintf("GRANT %s TO %s", name, pgx.Identifier{user}.Sanitize())), "user %s is not a member of role %s", user, name)
 		}
 		return nil
 	})
@@ -207,7 +207,7 @@ func (d *doctor) grants(ctx context.Context) error {
 			return err
 		}
 		if !has {
-			d.problem("as the owner of the schema", fmt.Sprintf("psql -c 'GRANT %s ON %s TO %s'", g.verb, g.table, g.role), "role %s may not %s %s", g.role, g.verb, g.table)
+			d.problem("as the owner of the schema", d.psql("OWNER", fmt.Sprintf("GRANT %s ON %s TO %s", g.verb, g.table, g.role)), "role %s may not %s %s", g.role, g.verb, g.table)
 		}
 	}
 	for _, role := range eventstore.Roles() {
@@ -218,7 +218,7 @@ func (d *doctor) grants(ctx context.Context) error {
 					return err
 				}
 				if has {
-					d.problem("what happened is not changed: as the owner of the schema", fmt.Sprintf("psql -c 'REVOKE %s ON %s FROM %s'", verb, table, role), "role %s may %s %s", role, verb, table)
+					d.problem("what happened is not changed: as the owner of the schema", d.psql("OWNER", fmt.Sprintf("REVOKE %s ON %s FROM %s", verb, table, role)), "role %s may %s %s", role, verb, table)
 				}
 			}
 		}
@@ -250,7 +250,7 @@ WHERE tgenabled = 'A' AND tgrelid IN ('waybill.events'::regclass, 'waybill.claim
 		if !slices.Contains(there, want) {
 			cut := strings.LastIndex(want, ".")
 			d.problem("somebody switched off what keeps the log append-only: find out who, then, as its owner",
-				fmt.Sprintf("psql -c 'ALTER TABLE %s ENABLE ALWAYS TRIGGER %s'", want[:cut], want[cut+1:]), "trigger %s is off or gone", want)
+				d.psql("OWNER", fmt.Sprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", want[:cut], want[cut+1:])), "trigger %s is off or gone", want)
 		}
 	}
 	return nil

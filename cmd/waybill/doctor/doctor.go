@@ -283,9 +283,23 @@ func (d *doctor) poison(ctx context.Context) {
 		d.failed("what the intake could not carry out", err)
 	case n > 0:
 		d.warn("tell whoever sent it; it is kept to be looked at, and is not tried again",
-			`psql -c 'SELECT sequence, principal, subject, code, problem FROM intake.poison ORDER BY recorded_at DESC LIMIT 20'`,
+			d.psql(d.db.Config().User, "SELECT sequence, principal, subject, code, problem FROM intake.poison ORDER BY recorded_at DESC LIMIT 20"),
 			"%d messages could never be carried out, the last at %s", n, last.UTC().Format(time.RFC3339))
 	default:
 		d.ok("no message was poison")
 	}
+}
+
+// psql is the command that runs statements in the database that was looked at, as a user who may.
+func (d *doctor) psql(user string, statements ...string) string {
+	at := d.db.Config()
+	if d.Dev {
+		user = at.User // who is superuser
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "psql -h %s -p %d -U %s -d %s", at.Host, at.Port, user, at.Database)
+	for _, s := range statements {
+		fmt.Fprintf(&b, " -c '%s'", s)
+	}
+	return b.String()
 }
