@@ -73,7 +73,9 @@ func newEventsTail(r *remote) *cobra.Command {
 		Use:   "tail",
 		Short: "Follow the log: each event as it happens",
 		Long: `Tail prints events as they happen, or from a position on and then live, without a gap. It resumes by itself when the
-connection breaks.`,
+connection breaks.
+
+With -o json, as with -o jsonl, each event is one line of JSON: what has no end is no document.`,
 		Example: `  waybill events tail
   waybill events tail --from 1 --type order. -o jsonl
   waybill events tail --order ORDER`,
