@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"waybill/cmd/waybill/client"
@@ -134,7 +136,13 @@ func (r *remote) send(cmd *cobra.Command, s sending, path string, body []byte) e
 	if err != nil {
 		return err
 	}
+	if s.key == "" { // known here, so that it can be sent again when no answer comes
+		s.key = uuid.Must(uuid.NewV7()).String()
+	}
 	reply, err := api.Send(cmd.Context(), client.Command{Path: path, Body: body, Key: s.key, IfMatch: s.version, DryRun: s.dryRun})
+	if errors.Is(err, client.ErrCutOff) {
+		return fail(exitError, "the same with --idempotency-key "+s.key+": it happens once", "%w", err)
+	}
 	if err != nil {
 		return explain(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,7 +134,7 @@ func (x *examples) order(t *testing.T) string {
 // ask, and no such key.
 func exitCodes() map[string]int {
 	return map[string]int{
-		"waybill projections skip": 3, "waybill projections rollback": 3, "waybill doctor --rebuild-stream": 2, "waybill keys revoke": 3,
+		"waybill projections skip": 3, "waybill projections retry": 3, "waybill projections rollback": 3, "waybill doctor --rebuild-stream": 2, "waybill keys revoke": 3,
 	}
 }
 
@@ -285,6 +286,19 @@ func TestExitCodes(t *testing.T) {
 	}
 	key := strings.TrimSpace(at.must("keys", "create", "reader", "--scopes", "orders:read"))
 	id := cancelled.OrderID
+	goesAway := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(goesAway.Close)
+	gone := p.with("WAYBILL_SERVER="+goesAway.URL, "WAYBILL_KEY=x")
+	keyed := filepath.Join(p.dir, "keyed.json")
+	if err := os.WriteFile(keyed, []byte(`{"type":"order.place","idempotency_key":"own-1","data":`+orderOf("MUG-BLUE", 1)+`}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at.must("commands", "send", keyed)
+	ordered := filepath.Join(p.dir, "order.json")
+	if err := os.WriteFile(ordered, []byte(orderOf("MUG-BLUE", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at.must("commands", "show", "own-1")
 	for name, tt := range map[string]struct {
 		place *place
 		args  []string
@@ -292,16 +306,26 @@ func TestExitCodes(t *testing.T) {
 		words []string
 	}{
 		"nobody there":     {p.with("WAYBILL_SERVER=http://" + address(t)), []string{"orders", "list"}, 1, []string{"no server answers", "next: waybill dev"}},
+		"goes away":        {gone, []string{"orders", "list"}, 1, []string{"no server answers any more", "next: the same again"}},
+		"cut off":          {gone, []string{"orders", "note", id, "--text", "x"}, 1, []string{"no server answers any more", "next: the same with --idempotency-key "}},
+		"cut off, own key": {gone, []string{"commands", "send", keyed}, 1, []string{"next: the same with --idempotency-key own-1"}},
+		"batch cut off":    {gone, []string{"commands", "batch", keyed}, 1, []string{"next: the same again", "idempotency_key"}},
 		"wrong use":        {at, []string{"orders", "list", "--limit", "x"}, 2, []string{"--limit", "next: waybill orders list --help"}},
 		"wrong output":     {at, []string{"orders", "list", "-o", "yaml"}, 2, []string{"table, json or jsonl"}},
-		"no such order":    {at, []string{"orders", "show", "0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"}, 3, []string{"waybill: "}},
+		"no such order":    {at, []string{"orders", "show", "0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"}, 3, []string{"next: waybill orders list"}},
+		"no order id":      {at, []string{"orders", "show", "nope"}, 3, []string{"next: waybill orders list"}},
+		"no timeline":      {at, []string{"orders", "timeline", "nope"}, 3, []string{"next: waybill orders list"}},
+		"no such item":     {at, []string{"stock", "show", "a", "b"}, 3, []string{"next: waybill stock list"}},
+		"nothing parked":   {at, []string{"projections", "retry", "order_list", "nope"}, 3, []string{"nope", "next: waybill projections parked order_list"}},
+		"no programs":      {at, []string{"dev", "--pg-bindir", "/nope", "--http-addr", address(t), "--nats-addr", address(t), "--admin-addr", address(t)}, 2, []string{"/nope", "next: ", "--pg-bindir"}},
+		"no folder":        {at, []string{"dev", "--data-dir", "/proc/x", "--http-addr", address(t), "--nats-addr", address(t), "--admin-addr", address(t)}, 1, []string{"/proc/x", "next: ", "--data-dir"}},
+		"no such command":  {at, []string{"commands", "show", "nope"}, 3, []string{"next: waybill orders timeline ORDER"}},
 		"no such file":     {at, []string{"orders", "place", "nothing.json"}, 2, []string{"nothing.json"}},
 		"unknown key":      {at.with("WAYBILL_KEY=wb_live_nobody"), []string{"orders", "list"}, 4, []string{"waybill keys create"}},
 		"not for this":     {at.with("WAYBILL_KEY=" + key), []string{"orders", "note", id, "--text", "x"}, 4, []string{"orders:write"}},
 		"another version":  {at, []string{"orders", "note", id, "--text", "x", "--if-version", "1"}, 5, []string{strconv.FormatInt(cancelled.Version, 10)}},
-		"refused":          {at, []string{"orders", "hold", id, "--kind", "fraud", "--id", "h", "--blocks", "ship"}, 6, []string{"waybill: "}},
+		"refused":          {at, []string{"orders", "hold", id, "--kind", "fraud", "--id", "h", "--blocks", "ship"}, 6, []string{"next: " + d.base + "/problems/"}},
 		"not yet visible":  {at, []string{"orders", "list", "--min-position", "1000000"}, 7, []string{"next: the same again"}},
-		"no such command":  {at, []string{"commands", "show", "0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"}, 3, []string{"waybill: "}},
 		"no such keys":     {at, []string{"keys", "revoke", "nobody"}, 3, []string{"next: waybill keys list"}},
 		"unknown scope":    {at, []string{"keys", "create", "x", "--scopes", "orders:reed"}, 2, []string{"orders:write"}},
 		"nothing to do it": {at, []string{"projections", "rebuild", "order_list"}, 2, []string{"--yes"}},
@@ -311,12 +335,21 @@ func TestExitCodes(t *testing.T) {
 			q := *tt.place
 			q.t = t
 			r := q.run(tt.args...)
-			r.says(t, tt.code, tt.words...)
+			r.says(t, tt.code, append(tt.words, "waybill: ", "\nnext: ")...)
 			if r.out != "" {
 				t.Errorf("on standard output: %s", r.out)
 			}
 		})
 	}
+	t.Run("the key of a command that was cut off", func(t *testing.T) {
+		r := gone.run("orders", "place", ordered)
+		_, key, _ := strings.Cut(r.err, "--idempotency-key ")
+		key, _, _ = strings.Cut(key, ":")
+		for _, said := range []string{"", "sent before"} {
+			again := at.run("orders", "place", ordered, "--idempotency-key", key)
+			again.says(t, 0, said)
+		}
+	})
 	t.Run("interrupted", func(t *testing.T) {
 		c := at.start(waybill(t), "events", "tail", "--from", "1")
 		until(t, readyLimit, func() error {

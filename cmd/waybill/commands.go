@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -66,6 +67,12 @@ func newCommandsSend(r *remote) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var own struct {
+				Key string `json:"idempotency_key"`
+			}
+			if err := json.Unmarshal(body, &own); err == nil { // what is wrong with it, the server says best
+				s.key = firstOf(s.key, own.Key)
+			}
 			return r.send(cmd, s, "/v1/commands", body)
 		},
 	}
@@ -108,12 +115,15 @@ each line an idempotency_key: then a batch that was cut off can be sent again as
 				_, err = r.app.out.Write(append(bytes.TrimSpace(b), '\n'))
 				return err
 			})
+			if errors.Is(err, client.ErrCutOff) {
+				return fail(exitError, "the same again: what has an idempotency_key and was carried out is not done twice", "%w", err)
+			}
 			if err != nil {
 				return explain(err)
 			}
 			r.app.sayf("%d commands, %d not accepted", total, refused)
 			if refused > 0 {
-				return fail(exitRefused, "", "%d of %d commands were not accepted", refused, total)
+				return fail(exitRefused, "mend the lines whose verdict has a status of 400 or more, and send those again", "%d of %d commands were not accepted", refused, total)
 			}
 			return nil
 		},

@@ -23,6 +23,9 @@ import (
 	"waybill/internal/telemetry"
 )
 
+// anotherFolder is the way on where the folder of the data is the trouble.
+const anotherFolder = "give dev another folder with --data-dir"
+
 type devOptions struct {
 	ephemeral, noDemo bool
 	bin               string
@@ -73,13 +76,16 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 	}
 	dir, discard, err := dataDir(cfg.Data.Dir, o.ephemeral)
 	if err != nil {
-		return err
+		return fail(exitError, anotherFolder, "%w", err)
 	}
 	defer discard()
 
 	bin, err := devstack.FindPostgres(o.bin)
+	if missing, ok := errors.AsType[*devstack.NoPostgresError](err); ok {
+		return fail(exitError, missing.Install, "%w", err)
+	}
 	if err != nil {
-		return err
+		return fail(exitUsage, "name the folder that has postgres and initdb, or leave --pg-bindir out: dev looks for them by itself", "%w", err)
 	}
 	host, port, err := natsListener(ctx, o.natsAddr)
 	if err != nil {
@@ -88,10 +94,10 @@ func dev(ctx context.Context, a *app, cfg config.Config, o devOptions) error {
 	pgConfig := devstack.PostgresConfig{Dir: filepath.Join(dir, "postgres"), Binaries: bin, Ephemeral: o.ephemeral, Logger: logger}
 	pg, err := devstack.StartPostgres(ctx, pgConfig)
 	if _, used := errors.AsType[*devstack.InUseError](err); used {
-		return fail(exitError, "stop the dev that runs there, or give this one another folder with --data-dir", "%w", err)
+		return fail(exitError, "stop the dev that runs there, or: "+anotherFolder, "%w", err)
 	}
 	if err != nil {
-		return err
+		return fail(exitError, anotherFolder, "%w", err)
 	}
 	// A server that is gone for good ends the rest.
 	outer := ctx

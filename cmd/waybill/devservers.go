@@ -65,7 +65,7 @@ func (k *postgresKeeper) run(ctx context.Context) error {
 		}
 		again, err := devstack.StartPostgres(ctx, k.cfg)
 		if ctx.Err() != nil && err != nil {
-			return nil // dev ends, and there is nothing to stop
+			return nil //nolint:nilerr // dev ends, and there is nothing to stop
 		}
 		if err != nil {
 			return fail(exitError, advice, "start Postgres again: %w", err)

@@ -70,7 +70,7 @@ const (
 type codedError struct {
 	code exit
 	err  error
-	next string // the next command to run, or another way on; may be empty
+	next string // the next command to run, or another way on; empty: as wayOn says
 }
 
 func (e *codedError) Error() string { return e.err.Error() }
@@ -107,13 +107,21 @@ func run(ctx context.Context, a *app, args []string) int {
 		return 130 // as a shell has it for an interrupt
 	}
 	a.sayf("waybill: %v", err)
-	switch {
-	case next != "":
-		a.sayf("next: %s", next)
-	case code == exitUsage:
-		a.sayf("next: %s --help", cmd.CommandPath())
-	}
+	a.sayf("next: %s", firstOf(next, wayOn(cmd, code)))
 	return int(code)
+}
+
+// wayOn is what to run after an error that does not say it: the list of what there is, where the command has one, if it
+// did not find what it was asked for, and else what the command says of itself.
+func wayOn(cmd *cobra.Command, code exit) string {
+	if code == exitNotFound && cmd.HasParent() {
+		for _, sibling := range cmd.Parent().Commands() {
+			if sibling.Name() == "list" && sibling != cmd {
+				return sibling.CommandPath()
+			}
+		}
+	}
+	return cmd.CommandPath() + " --help"
 }
 
 // usage marks errors of cobra's own as wrong use.

@@ -208,6 +208,13 @@ func newProjectionsRetry(a *app) *cobra.Command {
 				return err
 			}
 			return withAdmin(a, cmd, func(ctx context.Context, admin projections.Admin) error {
+				list, err := admin.Parked(ctx, p.Name())
+				if err != nil {
+					return err
+				}
+				if !slices.ContainsFunc(list, func(e projections.Parked) bool { return e.Key == args[1] }) {
+					return fail(exitNotFound, "waybill projections parked "+p.Name(), "nothing of %q is parked in %s", args[1], p.Name())
+				}
 				if err := admin.Retry(ctx, p, args[1]); err != nil {
 					return err
 				}

@@ -103,6 +103,9 @@ func firstOf(values ...string) string {
 
 // explain gives an error of the client its exit code and a way on.
 func explain(err error) error {
+	if errors.Is(err, client.ErrCutOff) {
+		return fail(exitError, "the same again", "%w", err)
+	}
 	if errors.Is(err, client.ErrUnreachable) {
 		return fail(exitError, "waybill dev, or say where the engine is with --server", "%w", err)
 	}
@@ -116,18 +119,24 @@ func explain(err error) error {
 	case 401, 403:
 		return fail(exitAuth, "give a key that may do this with WAYBILL_KEY; make one with: waybill keys create NAME --scopes …", "%w", err)
 	case 404:
-		return fail(exitNotFound, "", "%w", err)
-	case 409, 412:
-		return fail(exitConflict, "", "%w", err)
+		next := "" // the list beside the command
+		if p.Code == "command-not-found" {
+			next = "waybill orders timeline ORDER -o json, which has the id of every command on an order, refused ones too"
+		}
+		return fail(exitNotFound, next, "%w", err)
+	case 409:
+		return fail(exitConflict, "the same again, in a moment", "%w", err)
+	case 412:
+		return fail(exitConflict, "look at it as it is now, with show, then the same again with that version", "%w", err)
 	case 422:
 		if p.Code == "idempotency-key-reused" {
-			return fail(exitConflict, "", "%w", err)
+			return fail(exitConflict, "the same with another --idempotency-key", "%w", err)
 		}
-		return fail(exitRefused, "", "%w", err)
+		return fail(exitRefused, p.Page(), "%w", err)
 	case 429, 503, 504:
 		return fail(exitTimeout, "the same again, in a moment", "%w", err)
 	}
-	return err
+	return fail(exitError, "waybill doctor", "%w", err)
 }
 
 // show writes what the API answered: as it is, or row by row, or as a table made by rows.

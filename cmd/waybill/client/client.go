@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -42,6 +43,16 @@ type Problem struct {
 		Message  string `json:"message"`
 	} `json:"errors"`
 	RequestID string `json:"request_id"`
+
+	base string // of the server that said it
+}
+
+// Page is the address of the page that says what the code means and what to do, empty if the server has none.
+func (p *Problem) Page() string {
+	if p.base == "" || strings.HasPrefix(p.Code, httpCode) {
+		return ""
+	}
+	return p.base + "/problems/" + p.Code
 }
 
 func (p *Problem) Error() string {
@@ -63,6 +74,13 @@ func (p *Problem) Error() string {
 
 // ErrUnreachable is matched when no server answered.
 var ErrUnreachable = errors.New("no server answers")
+
+// ErrCutOff is matched, beside [ErrUnreachable], when a server was there and went away before it had answered: whether
+// it did what it was asked is not known.
+var ErrCutOff = fmt.Errorf("%w any more", ErrUnreachable)
+
+// httpCode begins the code of an answer that is no problem document.
+const httpCode = "http-"
 
 // Reply is an answer with the headers that matter.
 type Reply struct {
@@ -121,12 +139,12 @@ func (c *Client) do(req *http.Request) (Reply, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return Reply{}, fmt.Errorf("read the answer of %s: %w", req.URL.Path, err)
+		return Reply{}, fmt.Errorf("%w at %s: read the answer of %s: %w", ErrCutOff, c.Base, req.URL.Path, err)
 	}
 	r := Reply{
 		Status: resp.StatusCode, Body: body, Replayed: resp.Header.Get("Idempotency-Replayed") == "true", Key: resp.Header.Get("Idempotency-Key"),
 	}
-	return r, problem(resp.StatusCode, body)
+	return r, c.problem(resp.StatusCode, body)
 }
 
 // start sends req with the key.
@@ -143,19 +161,30 @@ func (c *Client) start(req *http.Request) (*http.Response, error) {
 		if cause := context.Cause(req.Context()); cause != nil {
 			return nil, cause
 		}
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.Base, err)
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+			return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.Base, err)
+		}
+		return nil, fmt.Errorf("%w at %s: %w", ErrCutOff, c.Base, err)
 	}
 	return resp, nil
 }
 
 // problem returns what a status and body say went wrong, nil if nothing did.
+func (c *Client) problem(status int, body []byte) error {
+	err := problem(status, body)
+	if p, ok := errors.AsType[*Problem](err); ok {
+		p.base = c.Base
+	}
+	return err
+}
+
 func problem(status int, body []byte) error {
 	if status < 400 {
 		return nil
 	}
 	p := &Problem{}
 	if err := json.Unmarshal(body, p); err != nil || p.Code == "" {
-		p = &Problem{Code: "http-" + strconv.Itoa(status), Title: http.StatusText(status), Detail: strings.TrimSpace(string(body[:min(len(body), 200)]))}
+		p = &Problem{Code: httpCode + strconv.Itoa(status), Title: http.StatusText(status), Detail: strings.TrimSpace(string(body[:min(len(body), 200)]))}
 	}
 	p.Status = status
 	return p
@@ -192,7 +221,7 @@ func (c *Client) Batch(ctx context.Context, lines io.Reader, f func(Verdict) err
 	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		body, err := io.ReadAll(resp.Body)
-		return errors.Join(problem(resp.StatusCode, body), err)
+		return errors.Join(c.problem(resp.StatusCode, body), err)
 	}
 	d := json.NewDecoder(resp.Body)
 	for {
@@ -202,7 +231,7 @@ func (c *Client) Batch(ctx context.Context, lines io.Reader, f func(Verdict) err
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read the verdicts of a batch: %w", err)
+			return fmt.Errorf("%w at %s: read the verdicts of a batch: %w", ErrCutOff, c.Base, err)
 		}
 		if err := f(v); err != nil {
 			return err
@@ -261,7 +290,7 @@ func (c *Client) stream(ctx context.Context, query url.Values, last *int64, f fu
 	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
 		body, err := io.ReadAll(resp.Body)
-		return errors.Join(problem(resp.StatusCode, body), err)
+		return errors.Join(c.problem(resp.StatusCode, body), err)
 	}
 	return readEvents(resp.Body, last, f)
 }
