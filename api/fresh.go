@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +139,35 @@ func (s *Server) readError(ctx context.Context, err error) error {
 	}
 	s.log.ErrorContext(ctx, "query failed", slog.String("request_id", c.requestID), slog.Any("error", err))
 	return problem.Of(err)
+}
+
+// anyOf returns the values of a parameter that may be repeated, and hold several with commas between. Empty ones do not
+// count.
+func anyOf(values []string) []string {
+	var list []string
+	for _, v := range values {
+		list = append(list, strings.FieldsFunc(v, func(r rune) bool { return r == ',' })...)
+	}
+	return list
+}
+
+// known takes the values of a parameter apart, and refuses those that are not among the known ones.
+func known(name string, values *[]string, among []string) error {
+	*values = anyOf(*values)
+	for _, v := range *values {
+		if !slices.Contains(among, v) {
+			return invalidParameter("query."+name, fmt.Sprintf("%q is not one of %s", v, strings.Join(among, ", ")))
+		}
+	}
+	return nil
+}
+
+func texts[T fmt.Stringer](values []T) []string {
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = v.String()
+	}
+	return list
 }
 
 // optional is a parameter that can be told apart from its zero value.

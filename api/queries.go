@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"waybill/api/auth"
 	"waybill/api/problem"
+	"waybill/domain/money"
+	"waybill/domain/order"
 	"waybill/projections/keyset"
 	"waybill/projections/orderdetail"
 	"waybill/projections/orderlist"
@@ -84,16 +87,16 @@ type listOrdersInput struct {
 	Freshness
 	Paging
 
-	Lifecycle        []string        `query:"lifecycle" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
-	PaymentStatus    []string        `query:"payment_status" doc:"Any of these"`
-	FulfilmentStatus []string        `query:"fulfilment_status" doc:"Any of these"`
-	ReturnStatus     []string        `query:"return_status" doc:"Any of these"`
-	Channels         []string        `query:"channel" doc:"Any of these"`
-	Countries        []string        `query:"country" doc:"Any of these"`
+	Lifecycle        []string        `query:"lifecycle,explode" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
+	PaymentStatus    []string        `query:"payment_status,explode" doc:"Any of these: not_paid"`
+	FulfilmentStatus []string        `query:"fulfilment_status,explode" doc:"Any of these: on_hold, cancelled, unfulfilled"`
+	ReturnStatus     []string        `query:"return_status,explode" doc:"Any of these: none"`
+	Channels         []string        `query:"channel,explode" doc:"Any of these"`
+	Countries        []string        `query:"country,explode" doc:"Any of these, as two letters such as DE"`
 	CustomerID       string          `query:"customer_id"`
 	Number           string          `query:"number" doc:"Exact order number"`
 	SourceRef        string          `query:"source_ref" doc:"Exact reference upstream"`
-	Holds            []string        `query:"hold" doc:"Kinds of active holds, any of these"`
+	Holds            []string        `query:"hold,explode" doc:"Kinds of active holds, any of these"`
 	OnHold           optional[bool]  `query:"on_hold" doc:"With any active hold, or with none"`
 	Tags             []string        `query:"tag,explode" doc:"All of these; repeat the parameter"`
 	SKUs             []string        `query:"sku,explode" doc:"All of these; repeat the parameter"`
@@ -118,7 +121,41 @@ func (in *listOrdersInput) filter() orderlist.Filter {
 	}
 }
 
+// check refuses values that no order can have: a filter with one would find nothing and look as if there were nothing.
+func (in *listOrdersInput) check() error {
+	for _, p := range []struct {
+		name   string
+		values *[]string
+		known  []string
+	}{
+		{"lifecycle", &in.Lifecycle, texts(order.Lifecycles())},
+		{"payment_status", &in.PaymentStatus, []string{string(order.PaymentNotPaid)}},
+		{"fulfilment_status", &in.FulfilmentStatus, []string{string(order.FulfilmentOnHold), string(order.FulfilmentCancelled), string(order.FulfilmentUnfulfilled)}},
+		{"return_status", &in.ReturnStatus, []string{"none"}},
+		{"hold", &in.Holds, []string{string(order.HoldFraud), string(order.HoldPayment), string(order.HoldAddress), string(order.HoldDispute), string(order.HoldManual)}},
+	} {
+		if err := known(p.name, p.values, p.known); err != nil {
+			return err
+		}
+	}
+	in.Channels, in.Countries = anyOf(in.Channels), anyOf(in.Countries)
+	for _, c := range in.Countries {
+		if len(c) != 2 || strings.ContainsFunc(c, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+			return invalidParameter("query.country", fmt.Sprintf("%q is not an ISO 3166-1 code such as DE", c))
+		}
+	}
+	if in.Currency != "" {
+		if _, err := money.ParseCurrency(in.Currency); err != nil {
+			return invalidParameter("query.currency", fmt.Sprintf("%q is not an ISO 4217 code such as EUR", in.Currency))
+		}
+	}
+	return nil
+}
+
 func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*pageOutput[orderlist.Row], error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	at, err := s.await(ctx, &in.Freshness, projectionOrderList)
 	if err != nil {
 		return nil, err
@@ -196,10 +233,28 @@ func (s *Server) orderAsOf(ctx context.Context, in *getOrderInput) (orderdetail.
 		return orderdetail.Detail{}, 0, err
 	}
 	d, err := orderdetail.Fold(events)
+	if errors.Is(err, keyset.ErrNotFound) {
+		return d, at, s.beforePlaced(ctx, in.OrderID, err)
+	}
 	if err == nil && d.Version < in.AtVersion && in.AtPosition == 0 && in.At.IsZero() {
 		return d, at, problem.New(problem.VersionNotFound, "order %s is at version %d", in.OrderID, d.Version)
 	}
 	return d, at, err
+}
+
+// beforePlaced says when the order was placed, if it was placed after the point that was asked for; else it returns err.
+func (s *Server) beforePlaced(ctx context.Context, orderID string, err error) error {
+	events, readErr := timeline.Events(ctx, s.cfg.Reads, orderID, timeline.Until{Version: 1})
+	if readErr != nil {
+		return readErr
+	}
+	for i := range events {
+		if e := &events[i]; e.Type == order.TypePlaced {
+			return problem.New(problem.OrderNotFound, "there was no order %s then: the order was placed at position %d, at %s",
+				orderID, e.Position, e.RecordedAt.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return err
 }
 
 type timelineInput struct {
@@ -207,11 +262,12 @@ type timelineInput struct {
 	Paging
 
 	OrderID     string   `path:"order_id"`
-	Types       []string `query:"type" doc:"Types of events or commands, any of these"`
+	Types       []string `query:"type,explode" doc:"Types of events or commands, any of these"`
 	OldestFirst bool     `query:"oldest_first" doc:"Newest first by default"`
 }
 
 func (s *Server) orderTimeline(ctx context.Context, in *timelineInput) (*pageOutput[timeline.Entry], error) {
+	in.Types = anyOf(in.Types)
 	at, err := s.await(ctx, &in.Freshness, projectionTimeline)
 	if err != nil {
 		return nil, err
@@ -234,12 +290,16 @@ type listStuckInput struct {
 	Paging
 
 	OlderThan int64          `query:"older_than" minimum:"0" doc:"Seconds that the order has waited, at least"`
-	Lifecycle []string       `query:"lifecycle"`
-	Channels  []string       `query:"channel"`
+	Lifecycle []string       `query:"lifecycle,explode" doc:"Any of these"`
+	Channels  []string       `query:"channel,explode" doc:"Any of these"`
 	OnHold    optional[bool] `query:"on_hold"`
 }
 
 func (s *Server) listStuck(ctx context.Context, in *listStuckInput) (*pageOutput[stuckorders.Order], error) {
+	if err := known("lifecycle", &in.Lifecycle, texts(order.Lifecycles())); err != nil {
+		return nil, err
+	}
+	in.Channels = anyOf(in.Channels)
 	at, err := s.await(ctx, &in.Freshness, projectionStuck)
 	if err != nil {
 		return nil, err
@@ -259,13 +319,14 @@ type listStockInput struct {
 	Paging
 
 	SKUPrefix      string          `query:"sku_prefix"`
-	Locations      []string        `query:"location" doc:"Any of these"`
+	Locations      []string        `query:"location,explode" doc:"Any of these"`
 	AvailableBelow optional[int64] `query:"available_below" doc:"Exclusive"`
 	Oversold       optional[bool]  `query:"oversold"`
 	Backordered    optional[bool]  `query:"backordered"`
 }
 
 func (s *Server) listStock(ctx context.Context, in *listStockInput) (*pageOutput[stocklevels.Level], error) {
+	in.Locations = anyOf(in.Locations)
 	at, err := s.await(ctx, &in.Freshness, projectionStock)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ type listEventsInput struct {
 	From          int64    `query:"from" minimum:"1" doc:"Position to begin with; 1 by default"`
 	Cursor        string   `query:"cursor" doc:"next_cursor of the page before; wins over from"`
 	Limit         int      `query:"limit" minimum:"0" maximum:"1000" doc:"Events of a page; 50 by default"`
-	Types         []string `query:"type" doc:"Any of these; order. stands for all that begin with it"`
+	Types         []string `query:"type,explode" doc:"Any of these; order. stands for all that begin with it"`
 	Stream        string   `query:"stream" doc:"Events of one stream"`
 	Order         string   `query:"order" doc:"Everything that belongs to an order, in whichever stream"`
 	Actor         string   `query:"actor"`
@@ -61,6 +61,7 @@ type eventPage struct {
 type listEventsOutput struct{ Body eventPage }
 
 func (s *Server) listEvents(ctx context.Context, in *listEventsInput) (*listEventsOutput, error) {
+	in.Types = anyOf(in.Types)
 	from := max(in.From, 1)
 	if in.Cursor != "" {
 		var err error

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -52,8 +53,37 @@ func (d *Dispatcher) Envelope(ctx context.Context, r *Request) Reply {
 	return d.Do(ctx, r)
 }
 
+// maySee tells whether the outcome of a command is about nothing but what the principal may read or change. Where that
+// is not known, because the command could not be looked up, the error says no more than that.
+func maySee(p *auth.Principal, result *commands.Result, err error) bool {
+	var streams []string
+	for _, s := range result.Streams {
+		streams = append(streams, s.Stream)
+	}
+	if err != nil {
+		refused, ok := errors.AsType[*commands.Refused](err)
+		if !ok {
+			return true
+		}
+		streams = []string{refused.Stream}
+	}
+	for _, s := range streams {
+		may := p.May(auth.Admin)
+		switch {
+		case strings.HasPrefix(s, "order-"):
+			may = p.May(auth.OrdersRead) || p.May(auth.OrdersWrite)
+		case strings.HasPrefix(s, "stock-"):
+			may = p.May(auth.StockRead) || p.May(auth.StockWrite)
+		}
+		if !may {
+			return false
+		}
+	}
+	return len(streams) > 0
+}
+
 // Outcome returns what became of a command, named by its id or by an idempotency key of the principal's own, as the
-// answer that it got then.
+// answer that it got then. What is about streams that the principal may neither read nor change is not found.
 func (d *Dispatcher) Outcome(ctx context.Context, principal *auth.Principal, name, requestID string) Reply {
 	r := &Request{Principal: principal, RequestID: requestID}
 	var ids []uuid.UUID
@@ -67,7 +97,7 @@ func (d *Dispatcher) Outcome(ctx context.Context, principal *auth.Principal, nam
 	defer cancel()
 	for _, id := range ids {
 		result, err := d.bus.Outcome(ctx, id)
-		if errors.Is(err, commands.ErrUnknownCommand) {
+		if errors.Is(err, commands.ErrUnknownCommand) || !maySee(principal, &result, err) {
 			continue
 		}
 		result.Replayed = true

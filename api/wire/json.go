@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -11,13 +12,18 @@ import (
 
 // ParseJSON reads a body that must be exactly one JSON value (RFC 8259). Doubled keys, text that is not UTF-8 (lone
 // surrogates included), more than [MaxDepth] levels, and anything but white space after the value are problems that
-// name the byte. Numbers are kept exactly; whether a fraction is allowed is the binder's business.
+// name the byte, or the field that is doubled. Numbers are kept exactly; whether a fraction is allowed is the binder's business.
 func ParseJSON(body []byte) (Value, *problem.Problem) {
 	p := jsonParser{s: string(body)}
 	if !utf8.ValidString(p.s) {
 		return Value{}, malformedAt(invalidUTF8(p.s), "not valid UTF-8")
 	}
 	v, err := p.value(0)
+	if p.doubled != nil {
+		slices.Reverse(p.doubled)
+		at := "body" + strings.Join(p.doubled, "")
+		return Value{}, problem.New(problem.Malformed, "%s stands twice in one object", at).At(at, "stands twice in one object")
+	}
 	if err != nil {
 		return Value{}, err
 	}
@@ -42,6 +48,8 @@ func invalidUTF8(s string) int {
 type jsonParser struct {
 	s  string
 	at int
+
+	doubled []string // the way to a field that stands twice, from the field outwards
 }
 
 func (p *jsonParser) space() {
@@ -111,6 +119,7 @@ func (p *jsonParser) object(depth int) (Value, *problem.Problem) {
 		p.at++
 		item, err := p.value(depth)
 		if err != nil {
+			p.within("." + name)
 			return Value{}, err
 		}
 		v.fields, v.items = append(v.fields, name), append(v.items, item)
@@ -123,9 +132,17 @@ func (p *jsonParser) object(depth int) (Value, *problem.Problem) {
 		}
 	}
 	if name, ok := firstDouble(v.fields); ok {
-		return Value{}, malformedAt(start, "the field "+strconv.Quote(name)+" stands twice in one object")
+		p.doubled = []string{"." + name}
+		return Value{}, malformedAt(start, "a field stands twice")
 	}
 	return v, nil
+}
+
+// within notes where the object with a doubled field stands.
+func (p *jsonParser) within(step string) {
+	if p.doubled != nil {
+		p.doubled = append(p.doubled, step)
+	}
 }
 
 func (p *jsonParser) list(depth int) (Value, *problem.Problem) {
@@ -141,6 +158,7 @@ func (p *jsonParser) list(depth int) (Value, *problem.Problem) {
 	for {
 		item, err := p.value(depth)
 		if err != nil {
+			p.within("[" + strconv.Itoa(len(v.items)) + "]")
 			return Value{}, err
 		}
 		v.items = append(v.items, item)
