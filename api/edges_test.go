@@ -14,6 +14,14 @@ import (
 func TestStrangeAddresses(t *testing.T) {
 	t.Parallel()
 	s := apitest.New(t)
+	apitest.Eventually(t, "the read models are built", func() bool {
+		for _, path := range []string{"/v1/orders/none", "/v1/orders/none/timeline", "/v1/stock/none/none"} {
+			if s.Do(http.MethodGet, path, "").Status != http.StatusNotFound {
+				return false
+			}
+		}
+		return true
+	})
 	const good = "{order_id} 0198c5f0-7a3e-7c11-8a2b-9d4e5f607182 {sku} A {location} B {id} x {code} malformed"
 	for _, r := range s.Server.Routes() {
 		for name := range strings.SplitSeq(r.Path, "/") {
