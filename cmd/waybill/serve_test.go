@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -221,7 +222,7 @@ func TestJetStreamWiped(t *testing.T) {
 func TestServeRefuses(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	serve := []string{"serve", "--http-addr", address(t), "--admin-addr", address(t)}
+	serve := []string{"serve"}
 	file := filepath.Join(p.dir, "waybill.yaml")
 	if err := os.WriteFile(file, []byte("databse:\n  url: postgres://x\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -250,7 +251,11 @@ func TestServeRefuses(t *testing.T) {
 			t.Parallel()
 			q := p.with(tt.env...)
 			q.t = t
-			r := q.run(tt.args...)
+			args := tt.args
+			if args[0] == "serve" { // some get as far as to listen
+				args = append(slices.Clone(args), "--http-addr", address(t), "--admin-addr", address(t))
+			}
+			r := q.run(args...)
 			r.says(t, tt.code, tt.words...)
 			if r.out != "" {
 				t.Errorf("on standard output: %s", r.out)
