@@ -167,6 +167,7 @@ func TestAnyOf(t *testing.T) {
 		"/v1/orders?lifecycle=pending&lifecycle=cancelled", "/v1/orders?lifecycle=cancelled&lifecycle=pending", "/v1/orders?lifecycle=cancelled,pending",
 		"/v1/orders?channel=shop&channel=web", "/v1/orders?hold=fraud&hold=manual", "/v1/orders?payment_status=not_paid&return_status=none&fulfilment_status=unfulfilled&fulfilment_status=on_hold",
 		"/v1/stuck-orders?lifecycle=confirmed&lifecycle=pending&older_than=0", "/v1/events?type=stock.received&type=order.placed",
+		"/v1/events?type=" + strings.Repeat("stock.received,", 40) + "order.placed", // how long the whole may be is not how long one value may be
 		"/v1/orders/" + id + "/timeline?type=order.tagged&type=order.placed",
 	} {
 		a := s.Do(http.MethodGet, path, "", "Consistency-Token", hold.Header.Get("Consistency-Token"), "Prefer", "wait=10")

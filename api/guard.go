@@ -11,16 +11,17 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 
 	"waybill/api/auth"
 	"waybill/api/problem"
-	"waybill/projections/keyset"
 )
 
 // recorder remembers what was answered. It passes flushing and deadlines through.
@@ -94,11 +95,12 @@ func (s *Server) serve(rw http.ResponseWriter, r *http.Request, rt *route) {
 	rt.handle(w, r, c)
 }
 
-// checkAddress refuses names that nothing can have, and a query of which a part would be passed over.
+// checkAddress refuses names that nothing can have, and a query of which a part would be passed over. How long a name or
+// a value may be is for whoever reads it to say.
 func checkAddress(r *http.Request, rt *route) *problem.Problem {
 	for _, name := range rt.fields {
-		if err := keyset.CheckText(name, r.PathValue(name)); err != nil {
-			return unreadable("path."+name, err)
+		if !isText(r.PathValue(name)) {
+			return invalidParameter("path."+name, "is not text")
 		}
 	}
 	if r.URL.RawQuery == "" || rt.path == "/" {
@@ -109,19 +111,18 @@ func checkAddress(r *http.Request, rt *route) *problem.Problem {
 		return problem.New(problem.InvalidParameter, "the query cannot be read: %v", err).At("query", err.Error())
 	}
 	for name, values := range query {
-		if err := keyset.CheckText(name, append(values, name)...); err != nil {
-			return unreadable("query."+strings.ToValidUTF8(name, "?"), err)
+		if !isText(name) {
+			return invalidParameter("query", "has a parameter whose name is not text")
+		}
+		if slices.ContainsFunc(values, func(v string) bool { return !isText(v) }) {
+			return invalidParameter("query."+name, "is not text")
 		}
 	}
 	return nil
 }
 
-func unreadable(location string, err error) *problem.Problem {
-	if filter, ok := errors.AsType[*keyset.FilterError](err); ok {
-		return invalidParameter(location, filter.Reason)
-	}
-	return problem.Of(err)
-}
+// isText tells whether s is text that can be stored: valid UTF-8 without NUL.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // admit finds the principal and checks what it may do.
 func (s *Server) admit(r *http.Request, c *call) *problem.Problem {
