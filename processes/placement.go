@@ -63,19 +63,26 @@ type Placing struct {
 	Attempt   int          `msgpack:"attempt"` // of reserving, from 1
 	ExpiresAt domain.Time  `msgpack:"expires_at"`
 	Reserved  bool         `msgpack:"reserved"` // the reservations of this attempt are open
-	HoldUntil domain.Time  `msgpack:"hold_until"`
+	Holds     []TimedHold  `msgpack:"holds"`    // that block the confirmation and end by themselves
 	Waiting   string       `msgpack:"waiting"`
 	Confirmed bool         `msgpack:"confirmed"`
 	Closed    bool         `msgpack:"closed"`
 }
 
-// PlacedLine is a line for which stock is reserved.
+// TimedHold is a hold that ends by itself.
+type TimedHold struct {
+	ID    string      `msgpack:"id"`
+	Until domain.Time `msgpack:"until"`
+}
+
+// PlacedLine is a line of the order.
 type PlacedLine struct {
 	LineID    string `msgpack:"line_id"`
 	SKU       string `msgpack:"sku"`
 	Location  string `msgpack:"location"`
 	Quantity  int64  `msgpack:"quantity"` // less what was cancelled
 	Backorder bool   `msgpack:"backorder"`
+	NoStock   bool   `msgpack:"no_stock"` // nothing is reserved for it
 }
 
 // Name implements [Manager].
@@ -124,10 +131,9 @@ func (t *placementTurn) event(body any) error {
 	case order.Placed:
 		t.placed(e)
 	case order.HoldPlaced:
-		if slices.Contains(e.Blocks, order.VerbConfirm) {
-			t.s.HoldUntil = max(t.s.HoldUntil, e.Until)
-		}
+		t.held(e)
 	case order.HoldReleased:
+		t.s.Holds = slices.DeleteFunc(t.s.Holds, func(h TimedHold) bool { return h.ID == e.HoldID })
 		if t.s.Waiting == WaitForHold {
 			t.goOn()
 		}
@@ -150,17 +156,17 @@ func (t *placementTurn) placed(e order.Placed) {
 		t.s.PaidFirst = true
 	case order.PaymentOffline, order.PaymentOnAccount:
 	}
+	reserves := false
 	switch d.ReservePolicy {
 	case order.ReserveOnOrder, order.ReserveOnPayment:
-		for _, l := range d.Lines {
-			if l.RequiresShipping {
-				t.s.Lines = append(t.s.Lines, PlacedLine{
-					LineID: l.ID, SKU: l.SKU, Location: cmp.Or(l.Location, t.Location, defaultLocation),
-					Quantity: l.Quantity, Backorder: l.AllowBackorder,
-				})
-			}
-		}
+		reserves = true
 	case order.ReserveNone, order.ReserveTrackOnly, order.ReserveExternal:
+	}
+	for _, l := range d.Lines {
+		t.s.Lines = append(t.s.Lines, PlacedLine{
+			LineID: l.ID, SKU: l.SKU, Location: cmp.Or(l.Location, t.Location, defaultLocation),
+			Quantity: l.Quantity, Backorder: l.AllowBackorder, NoStock: !reserves || !l.RequiresShipping,
+		})
 	}
 	if t.s.PaidFirst && d.ReservePolicy == order.ReserveOnPayment {
 		t.wait(WaitForPayment)
@@ -190,7 +196,7 @@ func (t *placementTurn) reserve() {
 	}
 	demands := make([]commands.Demand, 0, len(t.s.Lines))
 	for _, l := range t.s.Lines {
-		if l.Quantity > 0 {
+		if l.Quantity > 0 && !l.NoStock {
 			demands = append(demands, commands.Demand{LineID: l.LineID, SKU: l.SKU, Location: l.Location, Quantity: l.Quantity, AllowBackorder: l.Backorder})
 		}
 	}
@@ -222,15 +228,46 @@ func (t *placementTurn) wait(what string) {
 	case what == WaitForPayment && !t.s.PayBy.IsZero():
 		t.set(timerReservation, t.s.PayBy)
 	}
-	if what == WaitForHold && t.s.HoldUntil > t.now {
-		t.set(timerHold, t.s.HoldUntil)
+	if what == WaitForHold {
+		t.s.Holds = slices.DeleteFunc(t.s.Holds, func(h TimedHold) bool { return h.Until <= t.now })
+		t.watchHolds()
 	}
+}
+
+// held remembers a hold. Its event may come after the refusal that it caused: then the timer is set only now.
+func (t *placementTurn) held(e order.HoldPlaced) {
+	if !slices.Contains(e.Blocks, order.VerbConfirm) || e.Until.IsZero() {
+		return
+	}
+	t.s.Holds = append(t.s.Holds, TimedHold{ID: e.HoldID, Until: e.Until})
+	if t.s.Waiting == WaitForHold {
+		t.watchHolds()
+	}
+}
+
+// watchHolds sets the timer for the hold that ends first: when it ends, confirming is tried again, and if another hold
+// is left, waited for again.
+func (t *placementTurn) watchHolds() {
+	if until := t.holdEnds(); !until.IsZero() {
+		t.set(timerHold, until)
+	}
+}
+
+// holdEnds is when the first hold ends by itself; zero if none does.
+func (t *placementTurn) holdEnds() domain.Time {
+	var first domain.Time
+	for _, h := range t.s.Holds {
+		if first.IsZero() || h.Until < first {
+			first = h.Until
+		}
+	}
+	return first
 }
 
 func (t *placementTurn) waitsUntil() domain.Time {
 	switch {
 	case t.s.Waiting == WaitForHold:
-		return t.s.HoldUntil
+		return t.holdEnds()
 	case t.s.Reserved:
 		return t.s.ExpiresAt
 	}
@@ -248,9 +285,17 @@ func (t *placementTurn) fired(name string) {
 		deadline := t.waitsUntil()
 		steps := []commands.Step{commands.Order(order.Expire{ID: order.ID(t.s.OrderID), Deadline: deadline, Now: t.now})}
 		t.ask("expire", order.CommandExpire, append(steps, t.expireStock()...))
+	case t.s.Reserved && len(t.items()) == 0: // what was reserved was cancelled, and given back then
+		t.lapsed()
 	case t.s.Reserved:
 		t.ask("lapse", stock.CommandExpire, t.expireStock())
 	}
+}
+
+// lapsed goes on waiting for the hold, without reservations.
+func (t *placementTurn) lapsed() {
+	t.s.Reserved = false
+	t.wait(WaitForHold)
 }
 
 func (t *placementTurn) expireStock() []commands.Step {
@@ -276,6 +321,9 @@ func (t *placementTurn) cancelled(lines []order.CancelledLine) {
 			}
 			units := min(c.Quantity, l.Quantity)
 			l.Quantity -= units
+			if l.NoStock {
+				continue
+			}
 			key := stock.Key{SKU: l.SKU, Location: l.Location}
 			parts[key] = append(parts[key], stock.Part{ReservationID: t.reservation(*l), Quantity: units})
 		}
@@ -284,7 +332,7 @@ func (t *placementTurn) cancelled(lines []order.CancelledLine) {
 	if t.s.Reserved && !t.s.Closed {
 		t.release(parts, "cancelled")
 	}
-	if left == 0 && len(t.s.Lines) > 0 && t.s.Waiting != "" {
+	if left == 0 && t.s.Waiting != "" {
 		t.close()
 	}
 }
@@ -330,8 +378,7 @@ func (t *placementTurn) accepted(step string) {
 		t.s.Confirmed = true
 		t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
 	case "lapse":
-		t.s.Reserved = false
-		t.wait(WaitForHold)
+		t.lapsed()
 	case "expire":
 		t.s.Reserved = false
 		t.close()
@@ -413,11 +460,11 @@ type item struct {
 	lines []PlacedLine
 }
 
-// items groups the lines that have units left, in the order of their streams: demand on one item is one command.
+// items groups the lines that need stock and have units left, in the order of their streams: demand on one item is one command.
 func (t *placementTurn) items() []item {
 	var items []item
 	for _, l := range t.s.Lines {
-		if l.Quantity == 0 {
+		if l.Quantity == 0 || l.NoStock {
 			continue
 		}
 		key := stock.Key{SKU: l.SKU, Location: l.Location}

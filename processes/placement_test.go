@@ -134,6 +134,53 @@ func TestPlacement(t *testing.T) {
 			{accepted("reserve-3"), "confirm-3(3)"},
 			{refused("confirm-3", "reservation-expired", ""), "reject-3(1)"},
 		},
+		"a hold is told of after the refusal that it caused": {
+			{placed(nil), "reserve-1(2)"},
+			{accepted("reserve-1"), "confirm-1(3)"},
+			{refused("confirm-1", hold, ""), "reservation+15m0s waits:hold"},
+			{event(order.HoldPlaced{HoldID: "h", Blocks: []order.Verb{order.VerbConfirm}, Until: domain.TimeOf(t0.Add(time.Minute))}), "hold+1m0s waits:hold"},
+			{fired("hold", time.Minute), "confirm-1(3)"},
+		},
+		"of two holds the longer one is released": {
+			{placed(nil), "reserve-1(2)"},
+			{event(order.HoldPlaced{HoldID: "far", Blocks: []order.Verb{order.VerbConfirm}, Until: domain.TimeOf(t0.Add(time.Hour))}), ""},
+			{event(order.HoldPlaced{HoldID: "near", Blocks: []order.Verb{order.VerbConfirm}, Until: domain.TimeOf(t0.Add(time.Minute))}), ""},
+			{accepted("reserve-1"), "confirm-1(3)"},
+			{refused("confirm-1", hold, ""), "reservation+15m0s hold+1m0s waits:hold"},
+			{event(order.HoldReleased{HoldID: "far"}), "confirm-1(3)"},
+			{refused("confirm-1", hold, ""), "reservation+15m0s hold+1m0s waits:hold"},
+			{fired("hold", time.Minute), "confirm-1(3)"},
+		},
+		"of two holds the shorter one ends first": {
+			{placed(func(d *order.Details) { d.ReservePolicy = order.ReserveNone }), "confirm-0(1)"},
+			{event(order.HoldPlaced{HoldID: "far", Blocks: []order.Verb{order.VerbConfirm}, Until: domain.TimeOf(t0.Add(time.Hour))}), ""},
+			{event(order.HoldPlaced{HoldID: "near", Blocks: []order.Verb{order.VerbConfirm}, Until: domain.TimeOf(t0.Add(time.Minute))}), ""},
+			{refused("confirm-0", hold, ""), "hold+1m0s waits:hold"},
+			{fired("hold", time.Minute), "confirm-0(1)"},
+			{processes.Refused{Key: "o1", Step: "confirm-0", Now: t0.Add(time.Minute), Refusal: &commands.Refused{Code: hold}}, "hold+1h0m0s waits:hold"},
+		},
+		"all goods of a held order are cancelled, and a line that is none is left": {
+			{placed(nil), "reserve-1(2)"},
+			{accepted("reserve-1"), "confirm-1(3)"},
+			{refused("confirm-1", hold, ""), "reservation+15m0s waits:hold"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}), "release-1(1) release-2(1) waits:hold"},
+			{fired("reservation", 15*time.Minute), "waits:hold"},
+			{event(order.HoldReleased{HoldID: "h"}), "confirm-1(1)"},
+			{accepted("confirm-1"), "-reservation -hold done"},
+		},
+		"all goods of an unpaid order are cancelled, and a line that is none is left": {
+			{placed(func(d *order.Details) {
+				d.ReservePolicy, d.PaymentTerms = order.ReserveOnPayment, order.PaymentTerms{Kind: order.PaymentPrepaid, PayBy: domain.TimeOf(t0.Add(time.Minute))}
+			}), "reservation+1m0s waits:payment"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}), "waits:payment"},
+			{fired("reservation", time.Minute), "expire-0(1) waits:payment"},
+			{accepted("expire-0"), "-reservation -hold done"},
+		},
+		"a held order without goods is cancelled": {
+			{placed(func(d *order.Details) { d.Lines = d.Lines[3:] }), "confirm-0(1)"},
+			{refused("confirm-0", hold, ""), "waits:hold"},
+			{cancelled(order.CancelledLine{LineID: "4", Quantity: 1}), "-reservation -hold done"},
+		},
 		"a hold is released in time": {
 			{placed(nil), "reserve-1(2)"},
 			{event(order.HoldPlaced{HoldID: "h", Blocks: []order.Verb{order.VerbConfirm}}), ""},
@@ -177,7 +224,7 @@ func TestPlacement(t *testing.T) {
 		"cancelled while it waits for money": {
 			{placed(prepaid), "reserve-1(2)"},
 			{accepted("reserve-1"), "reservation+15m0s waits:payment"},
-			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}), "release-1(1) release-2(1) -reservation -hold done"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}, order.CancelledLine{LineID: "4", Quantity: 1}), "release-1(1) release-2(1) -reservation -hold done"},
 			{fired("reservation", 15*time.Minute), "done"},
 		},
 	}
