@@ -13,9 +13,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -321,6 +323,13 @@ func unreachable(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[net.Error](err)
-	return ok
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Class 08 is the connection's, 57P01 to 57P03 are a server that goes down or comes up.
+		// https://www.postgresql.org/docs/current/errcodes-appendix.html
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"waybill/api/auth"
 	"waybill/api/dispatch"
@@ -72,6 +75,8 @@ func TestEveryFailureHasItsProblem(t *testing.T) {
 		{context.Canceled, problem.TimedOut, 503},
 		{eventstore.ErrClosed, problem.Draining, 503},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, problem.Unavailable, 503},
+		{&pgconn.PgError{Code: "57P01"}, problem.Unavailable, 503},
+		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), problem.Unavailable, 503},
 		{&commands.VersionError{Stream: "stock-A@B", Expected: 3, Actual: 4}, problem.VersionMismatch, 412},
 		{&commands.Refused{Code: "insufficient-stock", Detail: "no"}, "insufficient-stock", 422},
 		{&commands.Refused{Code: "refused-by-the-future", Detail: "no"}, "refused-by-the-future", 422},
