@@ -158,6 +158,43 @@ func TestResetUnderTheRunner(t *testing.T) {
 	}
 }
 
+// A reset of a quiet system: no event comes that would tell the runner that its checkpoint was moved.
+func TestResetUnderAnIdleRunner(t *testing.T) {
+	t.Parallel()
+	for name, feed := range map[string]func(*eventstore.Memory) projections.Feed{
+		"without a feed": func(*eventstore.Memory) projections.Feed { return nil },
+		"silent feed":    func(log *eventstore.Memory) projections.Feed { return &projectiontest.Feed{Log: log} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
+			start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: feed(log)})
+			waitFor(t, pool, 20)
+			if err := (projections.Admin{Pool: pool, Log: log}).Reset(t.Context(), tally{}); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, pool, 20)
+			exact(t, pool, tally{}, log)
+		})
+	}
+}
+
+// A crash of Postgres takes the last batches with it, which were not on the disk yet: an idle runner folds them again.
+func TestLostBatchesUnderAnIdleRunner(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 10, 3)...)
+	r := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log})
+	waitFor(t, pool, 10)
+	until(t, "the runner has noted its last batch", func() bool { return r.Position() == 10 })
+	if _, err := pool.Exec(t.Context(), `
+WITH lost AS (UPDATE projections.versions SET position = 0 WHERE name = 'tally'), rows AS (DELETE FROM tally_v1.tally)
+DELETE FROM tally_v1.tally_entries`); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, pool, 10)
+	exact(t, pool, tally{}, log)
+}
+
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)

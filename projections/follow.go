@@ -166,7 +166,8 @@ func (r *Runner) next(ctx context.Context, reader FeedReader) ([]eventstore.Even
 }
 
 // drain applies what the log has, page by page, until a page is no crowd. It tells whether there is far more: that is
-// for catchUp.
+// for catchUp. If there is nothing, it asks whether the checkpoint still stands: no batch will find out that an operator
+// reset the tables, or that a crash of Postgres took the last batches, while no event comes.
 func (r *Runner) drain(ctx context.Context) (far bool, err error) {
 	for {
 		b, err := r.page(ctx, r.at.position, r.at.epoch)
@@ -174,7 +175,7 @@ func (r *Runner) drain(ctx context.Context) (far bool, err error) {
 			return false, err
 		}
 		if b.to == b.from {
-			return false, nil
+			return false, r.reg.stands(ctx, r.at)
 		}
 		r.watch.deliver(b.to)
 		if err := r.fold(ctx, b); err != nil {

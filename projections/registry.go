@@ -60,6 +60,23 @@ func (r registry) load(ctx context.Context) (checkpoint, error) {
 	return c, nil
 }
 
+const selectStands = `
+SELECT EXISTS (SELECT FROM projections.versions
+               WHERE name = $1 AND version = $2 AND position >= $3 AND epoch = $4 AND revision = $5)`
+
+// stands is [errFenced] if the checkpoint is not one that follows from c. A larger position is: it is another runner's
+// work, and the log has the events of it.
+func (r registry) stands(ctx context.Context, c checkpoint) error {
+	var ok bool
+	if err := r.pool.QueryRow(ctx, selectStands, r.name, r.version, c.position, c.epoch, c.revision).Scan(&ok); err != nil {
+		return fmt.Errorf("read checkpoint of %s: %w", r.schema(), err)
+	}
+	if !ok {
+		return errFenced
+	}
+	return nil
+}
+
 const moveCheckpoint = `
 UPDATE projections.versions
 SET position = $3, recorded_at = $4, moved_at = clock_timestamp()

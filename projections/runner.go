@@ -39,7 +39,8 @@ type Config struct {
 	// as long as the batch took, so an idle machine hardly pauses, and a busy one gets fewer and larger transactions.
 	// The first event after a quiet time does not wait.
 	Pace time.Duration
-	// PollInterval is how long the feed may be silent before the log is asked whether that is right; default 200 ms.
+	// PollInterval is how long the feed may be silent before the log is asked whether that is right, and if it is, the
+	// registry whether the checkpoint is where the runner left it; default 200 ms.
 	PollInterval time.Duration
 	// Standby is how long a runner that lost its checkpoint to another one leaves the work to it; default 1 s.
 	Standby time.Duration
@@ -217,10 +218,11 @@ func (r *Runner) supervise(ctx context.Context) error {
 	}
 }
 
-// yield leaves the work to the runner that moved the checkpoint, unless it was an operator.
+// yield leaves the work to the runner that moved the checkpoint, unless it was an operator, or a crash of Postgres, which
+// takes the last batches with it: then there is work to do at once.
 func (r *Runner) yield(ctx context.Context) error {
 	now, err := r.reg.load(ctx)
-	if err != nil || now.revision != r.at.revision || now.position == r.at.position {
+	if err != nil || now.revision != r.at.revision || now.position <= r.at.position {
 		return err
 	}
 	if !r.standby {
