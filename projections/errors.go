@@ -134,7 +134,7 @@ type fault int
 
 const (
 	faultEvent     fault = iota // the event, or the code that folds it: it will fail again
-	faultTransient              // the way to the database, or a neighbour: try again
+	faultTransient              // the way to the database, its tables, or a neighbour: try again
 	faultSlow                   // a statement ran out of time: try again, but not for ever
 )
 
@@ -145,6 +145,8 @@ func classify(err error) fault {
 			return faultTransient
 		case "57014": // statement timeout
 			return faultSlow
+		case "42P01", "42703", "3F000": // undefined table, column, schema: somebody changed the tables, for every event
+			return faultTransient
 		}
 		switch pg.Code[:2] {
 		case "08", "53", "57", "58", "XX": // connection, resources, operator intervention, system, internal error

@@ -295,3 +295,35 @@ func TestUnreadableMetadataParks(t *testing.T) {
 	}
 	exact(t, pool, tally{}, log)
 }
+
+// A table that is gone is no fault of the events: none is parked, the runner says that it is unwell, and it goes on when
+// the table is back.
+func TestMissingTableParksNothing(t *testing.T) {
+	t.Parallel()
+	pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
+	projectiontest.Fold(t, pool, tally{}, log)
+	for _, sql := range []string{"ALTER TABLE tally_v1.tally RENAME TO away", "ALTER TABLE tally_v1.away RENAME COLUMN last TO gone"} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	projectiontest.Append(t, log, projectiontest.Commit("thing-late", 0, happened(t, "late", "thing.happened")))
+	r := start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, StallAfter: 50 * time.Millisecond})
+	for _, c := range []struct{ state, sql string }{
+		{"42P01", "ALTER TABLE tally_v1.away RENAME TO tally"},
+		{"42703", "ALTER TABLE tally_v1.tally RENAME COLUMN gone TO last"},
+	} {
+		until(t, "the runner is unwell by "+c.state, func() bool {
+			err := r.Health()
+			return err != nil && strings.Contains(err.Error(), c.state)
+		})
+		if list, err := (projections.Admin{Pool: pool, Log: log}).Parked(t.Context(), ""); err != nil || len(list) > 0 {
+			t.Fatalf("parked are %v, %v, want none", list, err)
+		}
+		if _, err := pool.Exec(t.Context(), c.sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, pool, 21)
+	exact(t, pool, tally{}, log)
+}
