@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -49,16 +50,43 @@ func readTables(ctx context.Context, tx pgx.Tx, schema string) ([]tableShape, er
 	if err != nil {
 		return nil, fmt.Errorf("read tables of %s: %w", schema, err)
 	}
-	for _, t := range tables {
-		if len(t.key) == 0 {
-			return nil, fmt.Errorf("table %s.%s has no primary key: its rows cannot be compared", schema, t.name)
-		}
-	}
 	return tables, nil
 }
 
+// compareShapes tells in what tables a schema differs from what it should have. It returns the tables that are the same
+// on both sides, whose rows can be compared.
+func compareShapes(got, want []tableShape) (same []tableShape, list []Difference) {
+	there := make(map[string]tableShape, len(got))
+	for _, t := range got {
+		there[t.name] = t
+	}
+	for _, w := range want {
+		g, ok := there[w.name]
+		delete(there, w.name)
+		switch {
+		case !ok:
+			list = append(list, Difference{Table: w.name, Want: names(w.columns)})
+		case !slices.Equal(g.columns, w.columns):
+			list = append(list, Difference{Table: w.name, Field: "columns", Got: names(g.columns), Want: names(w.columns)})
+		case !slices.Equal(g.key, w.key):
+			list = append(list, Difference{Table: w.name, Field: "primary key", Got: names(g.key), Want: names(w.key)})
+		default:
+			same = append(same, w)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		list = append(list, Difference{Table: name, Got: names(there[name].columns)})
+	}
+	return same, list
+}
+
+func names(columns []string) string { return cmp.Or(strings.Join(columns, ", "), "(none)") }
+
 // dump streams the table through SHA-256, in an order that depends on nothing but the rows.
 func (t *tableShape) dump(ctx context.Context, conn *pgx.Conn, schema string) (TableDump, error) {
+	if len(t.key) == 0 {
+		return TableDump{}, fmt.Errorf("table %s.%s has no primary key: its rows cannot be compared", schema, t.name)
+	}
 	order := make([]string, len(t.key))
 	for i, k := range t.key {
 		order[i] = quote(k)

@@ -45,18 +45,25 @@ type TableDump struct {
 	Hash  string // SHA-256 of the rows in the order of the primary key, in COPY's text form
 }
 
-// Difference is a field, or a whole row, that is not what the events say.
+// Difference is a field, or a whole row, that is not what the events say; or, with an empty Key, a table that is not the
+// one that the projection makes.
 type Difference struct {
 	Table string
-	Key   string // the primary key as JSON
-	Field string // empty if the row is missing on one side
-	Got   string // in the read model, as JSON; empty: there is no such row
-	Want  string // folded from the log; empty: there should be no such row
+	Key   string // the primary key as JSON; empty: it is about the table, and Got and Want are names of columns
+	Field string // "columns" or "primary key" of a table; empty if the row, or table, is missing on one side
+	Got   string // in the read model, as JSON; empty: there is no such row, or table
+	Want  string // folded from the log; empty: there should be no such row, or table
 }
 
 // String is the difference as a line for people.
 func (d Difference) String() string {
 	switch {
+	case d.Key == "" && d.Got == "":
+		return d.Table + ": table is missing"
+	case d.Key == "" && d.Want == "":
+		return d.Table + ": table should not be there"
+	case d.Key == "":
+		return fmt.Sprintf("%s: %s: %s, want %s", d.Table, d.Field, d.Got, d.Want)
 	case d.Got == "":
 		return fmt.Sprintf("%s %s: row is missing, want %s", d.Table, d.Key, d.Want)
 	case d.Want == "":
@@ -252,12 +259,19 @@ func (v *verifier) fold(ctx context.Context, after int64, until mark, out map[in
 	return nil
 }
 
-// compare hashes every table on both sides, and looks for the rows only where the hashes differ.
+// compare hashes every table on both sides, and looks for the rows only where the hashes differ. Which tables there
+// have to be, the scratch schema says: the one that is checked may lack some.
 func (v *verifier) compare(ctx context.Context, tx pgx.Tx, found *Verification) error {
-	tables, err := readTables(ctx, tx, v.reg.schema())
+	live, err := readTables(ctx, tx, v.reg.schema())
 	if err != nil {
 		return err
 	}
+	made, err := readTables(ctx, tx, v.scratch)
+	if err != nil {
+		return err
+	}
+	tables, differences := compareShapes(live, made)
+	found.Differences = differences[:min(len(differences), v.cfg.MaxDifferences)]
 	for _, t := range tables {
 		got, err := t.dump(ctx, tx.Conn(), v.reg.schema())
 		if err != nil {

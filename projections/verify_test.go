@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"waybill/projections"
@@ -56,5 +57,40 @@ func TestVerifyNamesWhatDiffers(t *testing.T) {
 	cfg.Projection = tally{version: 9}
 	if _, err := projections.Verify(t.Context(), cfg); !errors.Is(err, projections.ErrUnknown) {
 		t.Errorf("verify of a version that there is not says %v", err)
+	}
+}
+
+// A table that is gone, or not the one that the projection makes, is a difference: it is not passed over.
+func TestVerifyNamesWhichTablesDiffer(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ sql, want string }{
+		"table dropped":  {"DROP TABLE tally_v1.tally CASCADE", "tally: table is missing"},
+		"schema dropped": {"DROP SCHEMA tally_v1 CASCADE", "tally: table is missing\ntally_entries: table is missing"},
+		"column dropped": {
+			"ALTER TABLE tally_v1.tally DROP COLUMN events CASCADE",
+			"tally: columns: key, last, version, types, want key, events, last, version, types",
+		},
+		"key dropped":   {"ALTER TABLE tally_v1.tally DROP CONSTRAINT tally_pkey", "tally: primary key: (none), want key"},
+		"table renamed": {"ALTER TABLE tally_v1.tally RENAME TO other", "tally: table is missing\nother: table should not be there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, log := projectiontest.Pool(t), projectiontest.Log(t, history(t, 20, 3)...)
+			projectiontest.Fold(t, pool, tally{}, log)
+			if _, err := pool.Exec(t.Context(), c.sql); err != nil {
+				t.Fatal(err)
+			}
+			found, err := projections.Verify(t.Context(), projections.VerifyConfig{Projection: tally{}, Pool: pool, Log: log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := make([]string, len(found.Differences))
+			for i, d := range found.Differences {
+				lines[i] = d.String()
+			}
+			if got := strings.Join(lines, "\n"); got != c.want {
+				t.Errorf("found %q, want %q", got, c.want)
+			}
+		})
 	}
 }
