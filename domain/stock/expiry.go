@@ -135,14 +135,14 @@ func (r *Reservation) expired(now domain.Time) ReservationExpired {
 }
 
 // expireClaims returns the events that end lapsed reservations, the earliest first, and what they let go of: as many as
-// are needed to let go of need units, and otherwise up to ExpiryBatch.
+// are needed to let go of need units, and otherwise up to SpareExpiry.
 func (i *Item) expireClaims(now domain.Time, need int64) ([]Event, Granted) {
 	if next := i.NextExpiry(); next == 0 || next > now {
 		return nil, Granted{}
 	}
 	var events []Event
 	var freed Granted
-	for l := i.lapses(now); len(events) < ExpiryBatch || freed.FromStock+freed.Backordered < need; {
+	for l := i.lapses(now); len(events) < SpareExpiry || freed.FromStock+freed.Backordered < need; {
 		r := l.next()
 		if r == nil {
 			break
@@ -154,17 +154,20 @@ func (i *Item) expireClaims(now domain.Time, need int64) ([]Event, Granted) {
 	return events, freed
 }
 
-// expire is [Item.expireClaims] for those who need units that lie there: need and freed count those alone.
-func (i *Item) expire(now domain.Time, need int64) (events []Event, freed int64) {
+// expire is [Item.expireClaims] for those who need units that lie there: need and freed count those alone. It ends spare
+// reservations without need, and most of them at all: beyond that freed counts what has lapsed and is left to be expired.
+func (i *Item) expire(now domain.Time, need int64, spare, most int) (events []Event, freed int64) {
 	if next := i.NextExpiry(); next == 0 || next > now {
 		return nil, 0
 	}
-	for l := i.lapses(now); len(events) < ExpiryBatch || freed < need; {
+	for l := i.lapses(now); len(events) < spare || freed < need; {
 		r := l.next()
 		if r == nil {
 			break
 		}
-		events = append(events, r.expired(now))
+		if len(events) < most {
+			events = append(events, r.expired(now))
+		}
 		freed += r.FromStock
 	}
 	return events, freed

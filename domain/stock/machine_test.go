@@ -366,10 +366,10 @@ func TestExpiryIsBounded(t *testing.T) {
 		do(t, i, reserve("o1", t0, ask(fmt.Sprint("r", n), 1)))
 	}
 	now := t0 + 100
-	if events := do(t, i, reserve("o9", now, ask("a", 1))); len(events) != stock.ExpiryBatch+1 {
+	if events := do(t, i, reserve("o9", now, ask("a", 1))); len(events) != stock.SpareExpiry+1 {
 		t.Errorf("one unit took %d events", len(events))
 	}
-	if events := do(t, i, reserve("o9", now, ask("b", 5_000))); len(events) != 5_000-(stock.ExpiryBatch-1)+1 {
+	if events := do(t, i, reserve("o9", now, ask("b", 5_000))); len(events) != 5_000-(stock.SpareExpiry-1)+1 {
 		t.Errorf("5,000 units took %d events", len(events))
 	}
 	if i.Oversold() != 0 || i.Free() != 0 {
@@ -390,6 +390,37 @@ func TestExpiryIsBounded(t *testing.T) {
 	}
 	if i.NextExpiry() != now+100 || i.Open() != 2 {
 		t.Errorf("after sweeping %d: next expiry %s, %d open", swept, i.NextExpiry(), i.Open())
+	}
+}
+
+// TestAFactExpiresSoMany takes away all units of many lapsed reservations: what is not expired by the fact itself
+// is still not counted as promised.
+func TestAFactExpiresSoMany(t *testing.T) {
+	t.Parallel()
+	const many = 5_100
+	i := evolve(stock.Received{MovementID: "m", Quantity: many + 3, At: t0})
+	for n := range many {
+		do(t, i, reserve("o1", t0, ask(fmt.Sprint("r", n), 1)))
+	}
+	now := t0 + 100
+	do(t, i, reserve("o2", now, ask("live", 3)))
+	left := int64(many - stock.SpareExpiry)
+	none := do(t, i, stock.Count{Key: shirt, MovementID: "c1", Counted: 3, Now: now})
+	if _, ok := none[len(none)-1].(stock.Counted); !ok || len(none) != stock.FactExpiry+1 {
+		t.Errorf("a count that covers the promise took %d events, the last %+v", len(none), none[len(none)-1])
+	}
+	short := do(t, i, stock.Count{Key: shirt, MovementID: "c2", Counted: 1, Now: now})
+	if got, want := short[len(short)-1], (stock.OversoldDetected{OnHand: 1, Reserved: 3, Short: 2, At: now}); got != want || len(short) != stock.FactExpiry+2 {
+		t.Errorf("a count that does not took %d events, the last %+v, want %+v", len(short), got, want)
+	}
+	if left -= 2 * stock.FactExpiry; i.Reserved != left+3 {
+		t.Errorf("%d units reserved, want %d", i.Reserved, left+3)
+	}
+	for len(do(t, i, stock.Expire{Key: shirt, Now: now})) > 0 {
+		continue
+	}
+	if i.Oversold() != 2 {
+		t.Errorf("oversold by %d after all is swept", i.Oversold())
 	}
 }
 

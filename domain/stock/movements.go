@@ -213,7 +213,8 @@ func (i *Item) remember(m Movement, at domain.Time) {
 }
 
 // withOversold returns fact, which changes what is on hand by delta, and what it means for what is promised. Lapsed
-// reservations promise nothing, so they are expired first where that helps.
+// reservations promise nothing, so they are expired first where that helps: up to FactExpiry of them, since a fact must fit
+// one commit. More of them count for nothing all the same, and stay until a later command expires them.
 func (i *Item) withOversold(fact Event, delta int64, now domain.Time) []Event {
 	after := *i // the sums; nothing of the reservations is touched
 	after.OnHand += delta
@@ -221,7 +222,7 @@ func (i *Item) withOversold(fact Event, delta int64, now domain.Time) []Event {
 	if after.Oversold() <= before {
 		return []Event{fact}
 	}
-	events, freed := i.expire(now, after.Oversold())
+	events, freed := i.expire(now, after.Oversold(), SpareExpiry, FactExpiry)
 	after.Reserved -= freed
 	events = append(events, fact)
 	if short := after.Oversold(); short > 0 {

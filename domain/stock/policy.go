@@ -1,6 +1,10 @@
 package stock
 
-import "waybill/domain"
+import (
+	"math"
+
+	"waybill/domain"
+)
 
 // SetBackorderPolicy says how many units may wait for a receipt. A lower limit binds new reservations alone.
 type SetBackorderPolicy struct {
@@ -77,7 +81,7 @@ func (c SetSafetyStock) decide(i *Item) ([]Event, error) {
 	if need <= 0 {
 		return []Event{SafetyStockSet{Quantity: c.Quantity, At: c.Now}}, nil
 	}
-	events, freed := i.expire(c.Now, need)
+	events, freed := i.expire(c.Now, need, SpareExpiry, math.MaxInt)
 	after.Reserved -= freed
 	if after.Oversold() > i.Oversold() {
 		return nil, SafetyStockExceedsFree{

@@ -267,7 +267,7 @@ func (e ReservationReleased) apply(i *Item) {
 
 func (c Expire) decide(i *Item) ([]Event, error) {
 	if len(c.ReservationIDs) == 0 {
-		events, _ := i.expire(c.Now, 0)
+		events, _ := i.expire(c.Now, 0, ExpiryBatch, ExpiryBatch)
 		return events, nil
 	}
 	if err := checkCount("reservation_ids", len(c.ReservationIDs)); err != nil {

@@ -27,8 +27,10 @@
 //
 // Expiry is lazily true: a Held reservation past its time has no claim, even if nobody has swept it. The fold has no clock,
 // so the decision does it: a command that needs units first expires lapsed reservations, by events of the same commit, the
-// earliest first, as many as it needs and otherwise up to [ExpiryBatch] as housekeeping. So at every prefix of the log,
-// without any clock, reserved never exceeds what there is by a command. Deciding and applying cost what the command
+// earliest first, as many as it needs and otherwise up to [SpareExpiry] as housekeeping: so few that an order of the most
+// lines still fits one commit. So at every prefix of the log, without any clock, reserved never exceeds what there is by a
+// command. A fact expires up to [FactExpiry]; if more have lapsed, they are not told as oversold, but reserved counts
+// them until they are expired. Deciding and applying cost what the command
 // names, plus what it expires, whatever number of reservations is open.
 package stock
 
@@ -43,7 +45,9 @@ import (
 const (
 	MaxQuantity     = 1_000_000_000_000 // units of one movement, of what is on hand, and of what is claimed
 	MaxReservations = 1_000             // reservations named by one command
-	ExpiryBatch     = 256               // lapsed reservations that a decision expires without needing their units
+	ExpiryBatch     = 256               // lapsed reservations that an [Expire] without names ends
+	SpareExpiry     = 3                 // lapsed reservations that another command expires without needing their units
+	FactExpiry      = 1_000             // lapsed reservations that a physical fact expires at most
 	ClosedMemory    = 4_096             // closed reservations that are remembered
 	MovementMemory  = 1_024             // movement ids that are remembered
 )
