@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -161,21 +162,16 @@ func (b *Bus) load(ctx context.Context, e *entry) error {
 	if !e.loaded {
 		b.restore(ctx, e)
 	}
-	n := 0
-	for ev, err := range b.log.ReadStream(ctx, e.stream, e.version+1) {
-		if err == nil && ev.Version != e.version+1 {
-			err = fmt.Errorf("version %d follows version %d: the log is damaged", ev.Version, e.version)
-		}
-		if err == nil {
-			err = e.state.fold(&ev)
-		}
-		if err != nil {
-			e.forget()
-			return fmt.Errorf("load stream %s: %w", e.stream, err)
-		}
-		e.version = ev.Version
-		e.grow(len(ev.Data))
-		n++
+	n, err := b.follow(ctx, e)
+	if errors.Is(err, errAhead) {
+		b.cfg.Logger.WarnContext(ctx, "state is ahead of the log, replaying events", attrStream(e.stream), attrError(err))
+		b.discard(ctx, e)
+		e.forget()
+		n, err = b.follow(ctx, e)
+	}
+	if err != nil {
+		e.forget()
+		return fmt.Errorf("load stream %s: %w", e.stream, err)
 	}
 	e.loaded = true
 	e.round = max(e.round, e.behind.Load()) + 1
@@ -183,6 +179,54 @@ func (b *Bus) load(ctx context.Context, e *entry) error {
 	b.saver.consider(e)
 	return nil
 }
+
+// errAhead says that a state holds more than the log: the log was put back to an earlier state.
+var errAhead = errors.New("log does not hold the version")
+
+// follow folds what the log holds beyond the state, and returns how many events that was. It reads the last event that is
+// in the state once more: without it nobody would notice that the log ends earlier, and no command would ever be taken.
+func (b *Bus) follow(ctx context.Context, e *entry) (n int, err error) {
+	known := e.version
+	there := known == 0
+	for ev, err := range b.log.ReadStream(ctx, e.stream, max(known, 1)) {
+		if err != nil {
+			return n, err
+		}
+		if !there && ev.Version == known {
+			there = true
+			continue
+		}
+		if ev.Version != e.version+1 {
+			return n, fmt.Errorf("version %d follows version %d: the log is damaged", ev.Version, e.version)
+		}
+		if err := e.state.fold(&ev); err != nil {
+			return n, err
+		}
+		e.version = ev.Version
+		e.grow(len(ev.Data))
+		n++
+	}
+	if !there {
+		return n, fmt.Errorf("%w %d", errAhead, known)
+	}
+	return n, nil
+}
+
+// discard makes the snapshot of a stream unreadable if it is ahead of the log, too. Passing over it is not enough: as soon
+// as the stream has caught up, it would pass for the state of events that it has never seen. The next snapshot
+// that is newer takes the place of what is left here.
+func (b *Bus) discard(ctx context.Context, e *entry) {
+	if e.loaded || b.cfg.Snapshots == nil { // what was loaded before is not the word of a snapshot
+		return
+	}
+	void := eventstore.Snapshot{Stream: e.stream, Version: e.version + 1, Schema: noSchema, Data: []byte{}}
+	if err := b.cfg.Snapshots.SaveSnapshot(ctx, void); err != nil {
+		b.cfg.Logger.WarnContext(ctx, "snapshot ahead of the log not discarded", attrStream(e.stream), attrError(err))
+	}
+}
+
+// noSchema is the schema of no snapshot: whoever finds it replays the events.
+const noSchema = -1
 
 // restore begins with the snapshot of the stream, if there is one that can be read. Orders are short: looking for
 // a snapshot would cost every load of one a question whose answer is no.

@@ -313,6 +313,57 @@ func TestASnapshotThatCannotBeReadMeansReplay(t *testing.T) {
 	}
 }
 
+// TestASnapshotAheadOfItsStreamIsPassedOver has a snapshot of more than the log holds, as a log that was put back to an
+// earlier state leaves it. It must not stop the stream, nor pass for its state once the stream has caught up.
+func TestASnapshotAheadOfItsStreamIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for name, open := range logs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log := open(t)
+			for range 2 {
+				must(t, newBus(t, log), receive("MUG", 5))
+			}
+			state := new(stock.Item)
+			stock.Evolve(state, stock.Received{MovementID: "m", Quantity: 700, At: now})
+			data, err := stock.EncodeSnapshot(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ahead := eventstore.Snapshot{Stream: "stock-MUG@BER1", Version: 4, Schema: stock.SnapshotSchema, Data: data}
+			if err := log.SaveSnapshot(t.Context(), ahead); err != nil {
+				t.Fatal(err)
+			}
+			dry := reserve(11, "MUG")
+			dry.DryRun = true
+			mustRefuse(t, newBus(t, log), dry, "insufficient-stock")
+			for n := range int64(4) { // up to the version of the snapshot and past it, each time by a bus that knows nothing
+				mustRefuse(t, newBus(t, log), reserve(11+n, "MUG"), "insufficient-stock")
+				must(t, newBus(t, log), receive("MUG", 1))
+			}
+			must(t, newBus(t, log), reserve(14, "MUG"))
+		})
+	}
+}
+
+// otherLog is a log that can be put in the place of another one.
+type otherLog struct{ *eventstore.Memory }
+
+// TestALogPutBackUnderARunningBus has a cached state that is ahead of the log.
+func TestALogPutBackUnderARunningBus(t *testing.T) {
+	t.Parallel()
+	log := &otherLog{eventstore.NewMemory()}
+	b := newBus(t, log)
+	for range 3 {
+		must(t, b, receive("MUG", 5))
+	}
+	log.Memory = eventstore.NewMemory()
+	must(t, newBus(t, log), receive("MUG", 5))
+	mustRefuse(t, b, reserve(16, "MUG"), "insufficient-stock") // a verdict adds nothing, so nothing of its failure drops the state
+	mustRefuse(t, b, reserve(6, "MUG"), "insufficient-stock")
+	must(t, b, reserve(5, "MUG"))
+}
+
 // damagedLog hands out a stream with a hole.
 type damagedLog struct{ *eventstore.Memory }
 
