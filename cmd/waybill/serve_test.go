@@ -18,7 +18,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
+	"waybill/eventstore"
+	"waybill/eventstore/relay"
 	"waybill/internal/devstack/devtest"
 )
 
@@ -354,6 +358,9 @@ func TestDoctor(t *testing.T) {
 		return nil
 	})
 	c.finds("waybill doctor --rebuild-stream")
+	// What the relay had under way lands behind it: the last message is as it should be.
+	c.relaysOne(conn, s.base)
+	c.finds("waybill doctor --rebuild-stream")
 	refused := c.run("doctor", "--rebuild-stream")
 	refused.says(t, 2, "--yes")
 	c.must("doctor", "--rebuild-stream", "--yes")
@@ -411,6 +418,39 @@ func TestDoctor(t *testing.T) {
 	nobody := c.with("DATABASE_URL=postgres://x@127.0.0.1:1/x", "WAYBILL_NATS_URL=nats://127.0.0.1:1").run("doctor")
 	if nobody.code != 1 || strings.Count(nobody.out, "problem") < 2 {
 		t.Errorf("without servers: exit code %d\n%s", nobody.code, nobody.out)
+	}
+}
+
+// relaysOne publishes the event that belongs behind the end of the stream.
+func (c *cluster) relaysOne(conn *nats.Conn, base string) {
+	c.t.Helper()
+	log, err := eventstore.OpenPostgres(c.t.Context(), eventstore.PostgresConfig{DSN: c.dsn})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	stream, err := js.Stream(c.t.Context(), relay.StreamName)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	next := int64(stream.CachedInfo().State.LastSeq) + 1 //nolint:gosec // a position
+	placeHTTP(c.t, base, c.key)
+	placeHTTP(c.t, base, c.key)
+	events, err := log.ReadLog(c.t.Context(), next, 1)
+	if err != nil || len(events) != 1 {
+		c.t.Fatalf("event %d: %v, %v", next, events, err)
+	}
+	head, err := log.Head(c.t.Context())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ack, err := js.PublishMsg(c.t.Context(), relay.Encode(&events[0], head.Epoch))
+	if err != nil || int64(ack.Sequence) != next { //nolint:gosec // a position
+		c.t.Fatalf("event %d became message %v: %v", next, ack, err)
 	}
 }
 
