@@ -429,15 +429,21 @@ func TestMetrics(t *testing.T) {
 	if _, err := s.Append(t.Context(), single("order-1", 0)); !errors.Is(err, eventstore.ErrConflict) {
 		t.Fatal(err)
 	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string]float64{}
-	for _, f := range families {
-		m := f.GetMetric()[0]
-		got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+	gather := func() {
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			m := f.GetMetric()[0]
+			got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
 	}
+	eventually(t, "a duration is observed after the verdicts are told", func() bool {
+		gather()
+		return got["waybill_append_duration_seconds"] == 2
+	})
 	for name, want := range map[string]float64{
 		"waybill_append_batch_events": 2, "waybill_append_duration_seconds": 2, "waybill_append_conflicts_total": 1,
 		"waybill_append_slow_total": 1, "waybill_append_unknown_total": 0, "waybill_log_position": 1,
