@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
@@ -184,6 +185,9 @@ func (r *Relay) Rebuild(ctx context.Context) error {
 		return fmt.Errorf("rebuild stream %s: delete it: %w", r.cfg.Stream.Name, err)
 	}
 	_, err = r.create(ctx, head)
+	for tries := 0; busy(err) && tries < 10 && sleep(ctx, 100*time.Millisecond) == nil; tries++ {
+		_, err = r.create(ctx, head)
+	}
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil // the relay that runs was faster
 	}
@@ -192,4 +196,12 @@ func (r *Relay) Rebuild(ctx context.Context) error {
 	}
 	r.Wake()
 	return nil
+}
+
+// busy tells whether the server could not make the store of a stream: so it is for a moment while it still removes the
+// one that was deleted, or makes one for the relay that runs.
+func busy(err error) bool {
+	const streamCreateFailed = 10049 // JSStreamCreateErrF of nats-server
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == streamCreateFailed
 }
