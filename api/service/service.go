@@ -192,13 +192,13 @@ func (s *Service) handle(ctx context.Context, spec *wire.Spec, r micro.Request) 
 
 func (s *Service) answer(ctx context.Context, spec *wire.Spec, r micro.Request, reply *dispatch.Reply) {
 	s.requests.WithLabelValues(spec.Type, strconv.Itoa(reply.Status)).Inc()
-	var err error
-	headers := micro.WithHeaders(micro.Headers(ReplyHeader(reply)))
+	header := ReplyHeader(reply)
 	if reply.Problem != nil {
-		err = r.Error(strconv.Itoa(reply.Status), reply.Problem.Code, reply.Body, headers)
-	} else {
-		err = r.Respond(reply.Body, headers)
+		header.Set(micro.ErrorCodeHeader, strconv.Itoa(reply.Status))
+		header.Set(micro.ErrorHeader, reply.Problem.Code)
 	}
+	// Not r.Respond or r.Error: they write into r what the service reads as soon as the handler has returned.
+	err := s.cfg.Conn.PublishMsg(&nats.Msg{Subject: r.Reply(), Header: header, Data: reply.Body})
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "reply over NATS not sent", slog.String("command", spec.Type), slog.Any("error", err))
 	}
