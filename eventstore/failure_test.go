@@ -155,6 +155,41 @@ func TestPostmasterKilled(t *testing.T) {
 	}
 }
 
+// TestReadOverBrokenConnections reads while every pooled connection is one that the server has ended.
+func TestReadOverBrokenConnections(t *testing.T) {
+	t.Parallel()
+	dsn := devtest.Database(t)
+	s := openLog(t, dsn)
+	c := single("order-1", 0)
+	if _, err := s.Append(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	reads := map[string]func() error{
+		"log":      func() error { _, err := s.ReadLog(t.Context(), 1, 10); return err },
+		"head":     func() error { _, err := s.Head(t.Context()); return err },
+		"outcome":  func() error { _, _, err := s.Outcome(t.Context(), c.CommandID); return err },
+		"verdicts": func() error { _, err := s.OutcomesByKey(t.Context(), "order-1", 1); return err },
+		"snapshot": func() error { _, _, err := s.LoadSnapshot(t.Context(), "order-1"); return err },
+		"stream": func() error {
+			for _, err := range s.ReadStream(t.Context(), "order-1", 1) {
+				return err
+			}
+			return errors.New("no event")
+		},
+	}
+	const sessions = "FROM pg_stat_activity WHERE application_name = 'waybill waybill_read' AND datname = current_database()"
+	for name, read := range reads {
+		if err := read(); err != nil { // there is a connection from now on
+			t.Fatal(err)
+		}
+		exec(t, dsn, "SELECT pg_terminate_backend(pid) "+sessions)
+		eventually(t, "the sessions to end", func() bool { return waiting(t, dsn, "SELECT count(*)::text "+sessions) == "0" })
+		if err := read(); err != nil {
+			t.Errorf("read the %s: %v", name, err)
+		}
+	}
+}
+
 func restart(t *testing.T, pg *devstack.Postgres) *devstack.Postgres {
 	t.Helper()
 	u, err := url.Parse(pg.TCPURL("postgres"))

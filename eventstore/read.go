@@ -5,10 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"net"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -93,7 +96,34 @@ func (s *Postgres) ReadLog(ctx context.Context, from int64, limit int) ([]Event,
 	return page, nil
 }
 
+// reading runs a read, and runs it again on new connections if the one it had turned out to be broken: that a server was
+// restarted shows only when a pooled connection is used, and to read twice harms nobody.
+func reading[T any](ctx context.Context, s *Postgres, read func() (T, error)) (T, error) {
+	v, err := read()
+	if err == nil || ctx.Err() != nil || !isBroken(err) {
+		return v, err
+	}
+	s.reader.Reset()
+	return read()
+}
+
+// isBroken tells whether err is the end of a connection that had been made.
+func isBroken(err error) bool {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgErr.SeverityUnlocalized != "ERROR"
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return false
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
 func (s *Postgres) readEvents(ctx context.Context, sql string, args ...any) ([]Event, error) {
+	return reading(ctx, s, func() ([]Event, error) { return s.readEventsOnce(ctx, sql, args...) })
+}
+
+func (s *Postgres) readEventsOnce(ctx context.Context, sql string, args ...any) ([]Event, error) {
 	rows, err := s.reader.Query(ctx, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 	if err != nil {
 		return nil, err
@@ -150,12 +180,14 @@ func decodeEvent(raw [][]byte, types map[string]string, stream *string) (Event, 
 func (s *Postgres) Head(ctx context.Context) (Head, error) { return s.readHead(ctx) }
 
 func (s *Postgres) readHead(ctx context.Context) (Head, error) {
-	var h Head
-	var epoch [16]byte
-	if err := s.reader.QueryRow(ctx, selectHead).Scan(&h.Position, &epoch); err != nil {
+	h, err := reading(ctx, s, func() (Head, error) {
+		var h Head
+		err := s.reader.QueryRow(ctx, selectHead).Scan(&h.Position, (*[16]byte)(&h.Epoch))
+		return h, err
+	})
+	if err != nil {
 		return Head{}, fmt.Errorf("read head of the log: %w", err)
 	}
-	h.Epoch = epoch
 	return h, nil
 }
 
@@ -163,11 +195,14 @@ func (s *Postgres) readHead(ctx context.Context) (Head, error) {
 // is valid.
 func (s *Postgres) Outcome(ctx context.Context, commandID uuid.UUID) (Outcome, bool, error) {
 	id := [16]byte(commandID)
-	var firstID [16]byte
-	o, err := scanCommit(s.reader.QueryRow(ctx, selectCommand, id), &firstID, s.epoch)
-	if errors.Is(err, pgx.ErrNoRows) {
-		o, err = scanVerdict(s.reader.QueryRow(ctx, selectOutcome, id))
-	}
+	o, err := reading(ctx, s, func() (Outcome, error) {
+		var firstID [16]byte
+		o, err := scanCommit(s.reader.QueryRow(ctx, selectCommand, id), &firstID, s.epoch)
+		if errors.Is(err, pgx.ErrNoRows) {
+			o, err = scanVerdict(s.reader.QueryRow(ctx, selectOutcome, id))
+		}
+		return o, err
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Outcome{}, false, nil
 	}
@@ -183,11 +218,13 @@ func (s *Postgres) OutcomesByKey(ctx context.Context, key string, limit int) ([]
 	if limit < 1 || limit > MaxPage {
 		return nil, fmt.Errorf("outcomes of %s: limit %d: a page has 1 to %d", key, limit, MaxPage)
 	}
-	rows, err := s.reader.Query(ctx, selectOutcomesByKey, key, limit)
-	if err != nil {
-		return nil, fmt.Errorf("outcomes of %s: %w", key, err)
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Outcome, error) { return scanVerdict(row) })
+	list, err := reading(ctx, s, func() ([]Outcome, error) {
+		rows, err := s.reader.Query(ctx, selectOutcomesByKey, key, limit)
+		if err != nil {
+			return nil, err
+		}
+		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Outcome, error) { return scanVerdict(row) })
+	})
 	if err != nil {
 		return nil, fmt.Errorf("outcomes of %s: %w", key, err)
 	}
@@ -196,8 +233,11 @@ func (s *Postgres) OutcomesByKey(ctx context.Context, key string, limit int) ([]
 
 // LoadSnapshot implements [Snapshots].
 func (s *Postgres) LoadSnapshot(ctx context.Context, stream string) (Snapshot, bool, error) {
-	snap := Snapshot{Stream: stream}
-	err := s.reader.QueryRow(ctx, selectSnapshot, stream).Scan(&snap.Version, &snap.Schema, &snap.Data)
+	snap, err := reading(ctx, s, func() (Snapshot, error) {
+		snap := Snapshot{Stream: stream}
+		err := s.reader.QueryRow(ctx, selectSnapshot, stream).Scan(&snap.Version, &snap.Schema, &snap.Data)
+		return snap, err
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Snapshot{}, false, nil
 	}
