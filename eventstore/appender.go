@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"waybill/internal/failpoint"
 )
 
 // Append implements [Appender].
@@ -148,6 +150,9 @@ func (t *try) attempt(ctx context.Context) (committed, error) {
 	}
 	defer conn.Release()
 	takeSyncCancelled(conn.Conn())
+	if err := failpoint.Hit(ctx, failpoint.LogBeforeCommit); err != nil {
+		return committed{}, err
+	}
 	var c committed
 	if t.slow {
 		decided := newBatch()
@@ -160,6 +165,9 @@ func (t *try) attempt(ctx context.Context) (committed, error) {
 	}
 	if err == nil && takeSyncCancelled(conn.Conn()) {
 		err = errUnreplicated
+	}
+	if err == nil {
+		err = failpoint.Hit(ctx, failpoint.LogAfterCommit)
 	}
 	if err != nil && classify(err) != failLost {
 		t.drop(ctx, conn.Conn(), err)

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"waybill/internal/failpoint"
 )
 
 // Verdicts on one attempt to commit a batch. Everything else is an error of the database.
@@ -35,6 +37,9 @@ const preparedKey = "waybill.prepared"
 func prepare(ctx context.Context, c *pgconn.PgConn) (*prepared, error) {
 	if p, ok := c.CustomData()[preparedKey].(*prepared); ok {
 		return p, nil
+	}
+	if failpoint.On(failpoint.BugPublishBeforeCommit) {
+		_, _ = c.Exec(ctx, "SET synchronous_commit = off").ReadAll()
 	}
 	p := &prepared{}
 	for _, s := range []struct {
@@ -137,6 +142,9 @@ func commitSlow(ctx context.Context, conn *pgx.Conn, old, into *batch, epoch uui
 		return committed{}, err
 	}
 	known, err := lookUp(ctx, conn, old, epoch)
+	if err == nil {
+		err = failpoint.Hit(ctx, failpoint.LogAfterRead)
+	}
 	if err != nil {
 		return committed{}, rollBack(ctx, conn, err)
 	}
