@@ -45,7 +45,7 @@ Data goes to standard output, everything else to standard error. Exit codes:
 	}
 	add("run", newDev(a), newServe(a), newMigrate(a))
 	add("use", newOrders(a), newStock(a), newEvents(a), newCommands(a), newProjections(a), newImport(a))
-	add("care", newDoctor(a), newVerify(a), newKeys(a), newConfig(a))
+	add("care", newDoctor(a), newVerify(a), newBench(a), newKeys(a), newConfig(a))
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")
 	strict(a, root)
