@@ -34,69 +34,85 @@ func commit(stream string, expected int64, events int) eventstore.Commit {
 	return c
 }
 
+const insertYardstick = "one-row INSERT, a transaction each, into a bare table with the same columns and unique keys, a connection a client"
+
 func appendNew() Workload {
 	return Workload{
 		Name: "append", Measures: "appends one event of 300 bytes to a new stream each, in a commit of its own",
-		Yardstick: "one-row INSERT, a transaction each, into a bare table with the same columns and unique keys, a connection a client",
+		Yardstick: insertYardstick,
 		Clients:   []int{1, 16, 64, 256}, Quick: []int{1, 64},
-		Contests: func(ctx context.Context, e *Env) ([]Contest, error) {
-			next := func(int) func(int) (string, int64) {
-				return func(int) (string, int64) { return newStream(), 1 }
-			}
-			return appendContests(ctx, e, nil, next)
-		},
+		Contests: func(ctx context.Context, e *Env) ([]Contest, error) { return appendContests(ctx, e, 0) },
 	}
 }
 
 func appendExisting() Workload {
 	return Workload{
 		Name: "append-existing", Measures: "appends one event of 300 bytes to an existing stream at an expected version, in a commit of its own",
-		Yardstick: "one-row INSERT, a transaction each, into a bare table with the same columns and unique keys, a connection a client",
+		Yardstick: insertYardstick,
 		Clients:   []int{1, 16, 64, 256}, Quick: []int{1, 64},
-		Contests: func(ctx context.Context, e *Env) ([]Contest, error) {
-			// Each client goes round streams of its own, so that no two expect the same version.
-			next := func(clients int) func(int) (string, int64) {
-				type place struct {
-					streams  [streamsOfClient]string
-					versions [streamsOfClient]int64
-					turn     int
-				}
-				places := make([]place, clients)
-				for i := range places {
-					for n := range places[i].streams {
-						places[i].streams[n] = newStream()
-					}
-				}
-				return func(client int) (string, int64) {
-					p := &places[client]
-					n := p.turn % streamsOfClient
-					p.turn++
-					p.versions[n]++
-					return p.streams[n], p.versions[n]
-				}
-			}
-			first := func(ctx context.Context, append func(stream string, version int64) error, next func(int) (string, int64), clients int) error {
-				for client := range clients {
-					for range streamsOfClient {
-						if err := append(next(client)); err != nil {
-							return fmt.Errorf("make the streams: %w", err)
-						}
-					}
-				}
-				return ctx.Err()
-			}
-			return appendContests(ctx, e, first, next)
-		},
+		Contests: func(ctx context.Context, e *Env) ([]Contest, error) { return appendContests(ctx, e, streamsOfClient) },
 	}
 }
 
-// nexts makes what tells each of a number of clients where its next event goes.
-type nexts func(clients int) func(client int) (stream string, version int64)
+// route tells each client where its next event goes: to a new stream, or round streams of its own, so that no two
+// clients expect the same version.
+type route struct {
+	streams int // of each client; 0: a new one each time
+	places  []place
+}
 
-// makeFirst appends what has to be there before the first turn, by append.
-type makeFirst func(ctx context.Context, append func(stream string, version int64) error, next func(client int) (string, int64), clients int) error
+// place is where one client is.
+type place struct {
+	streams  []string
+	versions []int64
+	turn     int
+}
 
-func appendContests(ctx context.Context, e *Env, first makeFirst, next nexts) ([]Contest, error) {
+func newRoute(clients, streams int) *route {
+	r := &route{streams: streams, places: make([]place, clients)}
+	for i := range r.places {
+		for range streams {
+			r.places[i].streams = append(r.places[i].streams, newStream())
+		}
+		r.places[i].versions = make([]int64, streams)
+	}
+	return r
+}
+
+// next is where the next event of a client goes, and the version that it will have.
+func (r *route) next(client int) (stream string, version int64) {
+	if r.streams == 0 {
+		return newStream(), 1
+	}
+	p := &r.places[client]
+	n := p.turn % r.streams
+	p.turn++
+	p.versions[n]++
+	return p.streams[n], p.versions[n]
+}
+
+// begin makes the streams that are to exist, by their first events.
+func (r *route) begin(ctx context.Context, log *eventstore.Postgres) error {
+	var proposals []*eventstore.Proposal
+	for client := range r.places {
+		for range r.streams {
+			stream, version := r.next(client)
+			p, err := log.Propose(ctx, commit(stream, version-1, 1))
+			if err != nil {
+				return fmt.Errorf("make the streams: %w", err)
+			}
+			proposals = append(proposals, p)
+		}
+	}
+	for _, p := range proposals {
+		if _, err := p.Wait(ctx); err != nil {
+			return fmt.Errorf("make the streams: %w", err)
+		}
+	}
+	return nil
+}
+
+func appendContests(ctx context.Context, e *Env, streams int) ([]Contest, error) {
 	log, err := e.Log(ctx)
 	if err != nil {
 		return nil, err
@@ -111,35 +127,14 @@ func appendContests(ctx context.Context, e *Env, first makeFirst, next nexts) ([
 			if err != nil {
 				return nil, err
 			}
-			ours, theirs := next(clients), next(clients)
-			if first != nil {
-				if err := firstEvents(ctx, log, writers[0], first, ours, theirs, clients); err != nil {
-					return nil, err
-				}
+			r := newRoute(clients, streams)
+			if err := r.begin(ctx, log); err != nil {
+				return nil, err
 			}
-			return []Side{appendSide(log, clients, ours), insertSide(writers, theirs)}, nil
+			return []Side{appendSide(log, clients, r.next), insertSide(writers, newRoute(clients, streams).next)}, nil
 		}})
 	}
 	return contests, nil
-}
-
-func firstEvents(ctx context.Context, log *eventstore.Postgres, w *bareWriter, first makeFirst, ours, theirs func(int) (string, int64), clients int) error {
-	var proposals []*eventstore.Proposal
-	err := first(ctx, func(stream string, version int64) error {
-		p, err := log.Propose(ctx, commit(stream, version-1, 1))
-		proposals = append(proposals, p)
-		return err
-	}, ours, clients)
-	if err != nil {
-		return err
-	}
-	for _, p := range proposals {
-		if _, err := p.Wait(ctx); err != nil {
-			return err
-		}
-	}
-	data, meta := payload()
-	return first(ctx, func(stream string, version int64) error { return w.insert(stream, version, data, meta) }, theirs, clients)
 }
 
 // appendSide lets clients append one event after the other, where next says.

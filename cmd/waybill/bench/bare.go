@@ -94,22 +94,24 @@ func bareWriters(ctx context.Context, e *Env, n int) ([]*bareWriter, error) {
 	return writers, nil
 }
 
-// insert adds a row. The context is one without an end: pgx would start a goroutine for every other one. An insert is
-// short, and the next one asks whether there is to be one.
-func (w *bareWriter) insert(stream string, version int64, data, meta []byte) error {
+// insert adds a row.
+func (w *bareWriter) insert(ctx context.Context, stream string, version int64, data, meta []byte) error {
 	event, command := newID(), newID()
 	w.values = append(w.values[:0],
-		binary.BigEndian.AppendUint64(nil, uint64(version)), event[:], command[:], int2(1), int2(1), []byte(stream), []byte(happened), data, meta)
-	_, err := w.conn.ExecPrepared(context.Background(), "one", w.values, w.binary, nil).Close()
+		int8bytes(version), event[:], command[:], int2bytes(1), int2bytes(1), []byte(stream), []byte(happened), data, meta)
+	// pgx starts a goroutine to watch a context that can end. An insert is short, and the loop asks before the next one.
+	_, err := w.conn.ExecPrepared(context.WithoutCancel(ctx), "one", w.values, w.binary, nil).Close()
 	return err
 }
 
-func int2(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
+func int8bytes(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
+
+func int2bytes(n uint16) []byte { return binary.BigEndian.AppendUint16(nil, n) }
 
 // newID is of the kind that the engine gives commands, orders and events: later ones are greater.
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-// insertSide is the yardstick: clients insert rows one by one, each into the stream and at the version that next says.
+// insertSide is the yardstick: clients insert rows one by one, where next says.
 func insertSide(writers []*bareWriter, next func(client int) (stream string, version int64)) Side {
 	data, meta := payload()
 	return Side{Name: oneRow, Run: func(ctx context.Context, r Round) (Measurement, error) {
@@ -117,9 +119,9 @@ func insertSide(writers []*bareWriter, next func(client int) (stream string, ver
 		if err != nil {
 			return Measurement{}, err
 		}
-		m, err := EachClient(ctx, len(writers), r.For, func(_ context.Context, client int) error {
+		m, err := EachClient(ctx, len(writers), r.For, func(ctx context.Context, client int) error {
 			stream, version := next(client)
-			return writers[client].insert(stream, version, data, meta)
+			return writers[client].insert(ctx, stream, version, data, meta)
 		})
 		if err != nil {
 			return Measurement{}, err

@@ -136,7 +136,8 @@ func WriteJSON(w io.Writer, reports []Report) error {
 
 // WriteTable writes reports for people.
 func WriteTable(w io.Writer, reports []Report) error {
-	for i, r := range reports {
+	for i := range reports {
+		r := &reports[i]
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
@@ -158,7 +159,7 @@ func WriteTable(w io.Writer, reports []Report) error {
 	return nil
 }
 
-func (r Report) writeResults(w io.Writer) error {
+func (r *Report) writeResults(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tclients\trate\t\tp50 ms\tp99 ms\tp99.9 ms\tratio\t")
 	for _, v := range r.Results {
