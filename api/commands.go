@@ -10,6 +10,7 @@ import (
 	"waybill/api/dispatch"
 	"waybill/api/problem"
 	"waybill/api/wire"
+	"waybill/internal/failpoint"
 )
 
 // bodies are buffers for request bodies.
@@ -97,6 +98,7 @@ func (s *Server) command(spec *wire.Spec) handler {
 		}
 		reply := s.dispatch.Do(r.Context(), &req)
 		writeReply(w, &reply)
+		_ = failpoint.Hit(r.Context(), failpoint.CommandAfterReply) // nobody is left to be told of an error
 	}
 }
 

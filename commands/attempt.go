@@ -9,6 +9,7 @@ import (
 
 	"waybill/domain"
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // attempt decides the command once and waits for what the log says of the decision.
@@ -18,6 +19,9 @@ func (b *Bus) attempt(ctx context.Context, p *plan) (Result, error) {
 	d, err := b.decideAndPropose(ctx, p)
 	if err != nil {
 		return Result{}, err
+	}
+	if d.refused != nil && failpoint.On(failpoint.BugVerdictBeforeCommit) {
+		return Result{}, d.refused
 	}
 	receipt, err := d.proposal.Wait(ctx)
 	if err != nil {
@@ -49,8 +53,14 @@ func (b *Bus) decideAndPropose(ctx context.Context, p *plan) (*decision, error) 
 		return nil, err
 	}
 	defer p.release()
+	if err := failpoint.Hit(ctx, failpoint.CommandAfterLoad); err != nil {
+		return nil, err
+	}
 	d, err := b.decide(p)
 	if err != nil {
+		return nil, err
+	}
+	if err := failpoint.Hit(ctx, failpoint.CommandBeforeInsert); err != nil {
 		return nil, err
 	}
 	d.proposal, err = b.log.Propose(ctx, d.commit, d.after...)
@@ -264,6 +274,9 @@ func (p *plan) decision() (*decision, error) {
 	d := &decision{commit: eventstore.Commit{
 		CommandID: p.cmd.ID, Fingerprint: p.cmd.Fingerprint, Streams: make([]eventstore.StreamEvents, 0, len(p.parts)),
 	}}
+	if failpoint.On(failpoint.BugDuplicateInMemory) {
+		d.commit.CommandID = uuid.New()
+	}
 	n := 0
 	for i := range p.parts {
 		pt := &p.parts[i]

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // Config is what a bus works with. Log is required; the zero value of any other field is its default.
@@ -134,6 +135,9 @@ func (b *Bus) execute(ctx context.Context, c *Command) (Result, error) {
 		return Result{}, fmt.Errorf("execute %s %s: %w", c.Type, c.ID, ErrInFlight)
 	}
 	defer b.flights.leave(c.ID)
+	if err := failpoint.Hit(ctx, failpoint.CommandAfterKeyLookup); err != nil {
+		return Result{}, err
+	}
 	r, err := b.untilSettled(ctx, c)
 	if err != nil && !isAnswer(err) {
 		err = fmt.Errorf("execute %s %s: %w", c.Type, c.ID, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/commands"
+	"waybill/internal/failpoint"
 )
 
 // permanentError is one that trying again cannot mend.
@@ -165,7 +166,13 @@ func (h *handler) carryOut(ctx context.Context, trigger uuid.UUID, t *trigger, c
 	if t.event != nil {
 		c.CausationID = t.event.ID.String()
 	}
+	if err := failpoint.Hit(ctx, failpoint.ProcessBeforeCommand); err != nil {
+		return nil, err
+	}
 	result, err := h.Bus.Execute(ctx, c)
+	if err := failpoint.Hit(ctx, failpoint.ProcessAfterCommand); err != nil {
+		return nil, err
+	}
 	if err == nil {
 		h.metrics.commands.WithLabelValues(cmd.Type, "accepted").Inc()
 		return Accepted{Key: t.key, Step: cmd.Step, Now: h.Now(), Result: result}, nil

@@ -14,6 +14,7 @@ import (
 	"waybill/domain"
 	"waybill/domain/order"
 	"waybill/domain/stock"
+	"waybill/internal/failpoint"
 )
 
 // Placement takes a placed order to its confirmation: it reserves stock for all lines in one commit, and confirms
@@ -375,6 +376,9 @@ func (t *placementTurn) accepted(step string) {
 		t.s.Reserved = true
 		t.goOn()
 	case "confirm":
+		if failpoint.On(failpoint.BugExpiryIgnoresConfirmed) {
+			t.releaseAll("expired")
+		}
 		t.s.Confirmed = true
 		t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
 	case "lapse":

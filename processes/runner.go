@@ -19,6 +19,7 @@ import (
 
 	"waybill/commands"
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // Executor carries commands out; [commands.Bus] does.
@@ -237,6 +238,9 @@ func (r *Runner) fireTimers(ctx context.Context, sub *subscriber, store *store) 
 			return
 		}
 		fired, pending, err := store.due(ctx, r.config.Now(), 1000)
+		if err == nil {
+			err = failpoint.Hit(ctx, failpoint.ProcessAfterTimers)
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				r.config.Logger.WarnContext(ctx, "timers could not be read", slog.String("process", r.config.Process.Name()), slog.Any("error", err))

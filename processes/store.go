@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 //go:embed migration/*.sql
@@ -172,11 +173,15 @@ func (s *store) write(ctx context.Context, batch []saving) error {
 	if position > s.kept {
 		b.Queue(upsertCheckpoint, s.process, s.epoch, position)
 	}
-	if err := s.send(ctx, b); err != nil {
+	err := failpoint.Hit(ctx, failpoint.ProcessBeforeState)
+	if err == nil {
+		err = s.send(ctx, b)
+	}
+	if err != nil {
 		return fmt.Errorf("save state of %s: %w", s.process, err)
 	}
 	s.kept = position
-	return nil
+	return failpoint.Hit(ctx, failpoint.ProcessAfterState)
 }
 
 // send carries out a batch whose first statement is begin: all of it, or nothing.

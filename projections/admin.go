@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // Admin changes what runners keep: which version readers see, and what is parked. It works from any process, while
@@ -102,6 +103,9 @@ func (a Admin) flip(ctx context.Context, name string, version int) error {
 		if err != nil {
 			return err
 		}
+		if err := failpoint.Hit(ctx, failpoint.ProjectionBeforeSwap); err != nil {
+			return err
+		}
 		if err := dropViews(ctx, tx, live.tables); err != nil {
 			return err
 		}
@@ -121,6 +125,9 @@ SET state = 'live', live_at = clock_timestamp()
 WHERE name = $1 AND version = $2`, name, version)
 		return err
 	})
+	if err == nil {
+		err = failpoint.Hit(ctx, failpoint.ProjectionAfterSwap)
+	}
 	if err != nil {
 		return fmt.Errorf("flip %s to version %d: %w", name, version, err)
 	}
@@ -221,6 +228,9 @@ func (a Admin) reset(ctx context.Context, p Projection, epoch uuid.UUID) error {
 		if err != nil {
 			return err
 		}
+		if err := failpoint.Hit(ctx, failpoint.ProjectionBeforeSwap); err != nil {
+			return err
+		}
 		if state == StateLive {
 			if err := dropViews(ctx, tx, tables); err != nil {
 				return err
@@ -246,6 +256,9 @@ SET position = 0, revision = revision + 1, recorded_at = NULL, moved_at = clock_
 WHERE name = $1 AND version = $2`, name, version, epoch, schemaHash(p), p.Tables())
 		return err
 	})
+	if err == nil {
+		err = failpoint.Hit(ctx, failpoint.ProjectionAfterSwap)
+	}
 	if err != nil {
 		return fmt.Errorf("reset %s: %w", schema, err)
 	}

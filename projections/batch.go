@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // item is a wanted event, ready to be applied.
@@ -126,6 +127,9 @@ func isNetwork(err error) bool {
 // fold brings a batch into the tables, whatever is in it: what cannot be applied is parked. It returns an error only
 // for what is not the fault of an event; the checkpoint is then to be read again.
 func (r *Runner) fold(ctx context.Context, b batch) error {
+	if err := failpoint.Hit(ctx, failpoint.ProjectionAfterFetch); err != nil {
+		return err
+	}
 	err := r.transact(ctx, b, nil)
 	if err == nil {
 		r.slow = 0
@@ -223,6 +227,14 @@ func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
 		if err := r.reg.move(ctx, tx, r.at, b.to, b.recordedAt); err != nil {
 			return err
 		}
+		if failpoint.On(failpoint.BugCheckpointOutsideTransaction) {
+			if _, err := tx.Exec(ctx, "COMMIT; BEGIN"); err != nil {
+				return err
+			}
+		}
+		if err := failpoint.Hit(ctx, failpoint.ProjectionMidApply); err != nil {
+			return err
+		}
 		if err := r.folder.apply(ctx, tx, run); err != nil {
 			return err
 		}
@@ -235,8 +247,11 @@ func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
 			return err
 		}
 		r.watch.enter(StageCommit)
-		return nil
+		return failpoint.Hit(ctx, failpoint.ProjectionBeforeCommit)
 	})
+	if err == nil {
+		err = failpoint.Hit(ctx, failpoint.ProjectionAfterCommit)
+	}
 	if err != nil {
 		return fmt.Errorf("fold events %d to %d into %s: %w", b.from+1, b.to, r.reg.schema(), err)
 	}

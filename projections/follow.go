@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // crowd is how many events make a batch that is worth its transaction, so that the next need not be paced.
@@ -200,6 +201,12 @@ func (r *Runner) take(ctx context.Context, events []eventstore.Event) error {
 			continue
 		}
 		if gap := events[0].Position - 1; gap > r.at.position {
+			if failpoint.On(failpoint.BugHoleSkipped) {
+				if err := r.fold(ctx, batch{from: r.at.position, to: gap, recordedAt: events[0].RecordedAt}); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := r.fill(ctx, gap); err != nil {
 				return err
 			}

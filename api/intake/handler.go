@@ -19,6 +19,7 @@ import (
 	"waybill/api/dispatch"
 	"waybill/api/problem"
 	"waybill/api/service"
+	"waybill/internal/failpoint"
 	"waybill/internal/wmjetstream"
 )
 
@@ -63,7 +64,16 @@ func (h *handler) handle(m *message.Message) error {
 		return err
 	}
 	ctx := context.WithoutCancel(m.Context())
+	if failpoint.On(failpoint.BugAckBeforeCommit) {
+		m.Ack()
+	}
+	if err := failpoint.Hit(ctx, failpoint.IntakeAfterFetch); err != nil {
+		return err
+	}
 	reply, principal := h.carryOut(ctx, d, m.Payload)
+	if err := failpoint.Hit(ctx, failpoint.IntakeAfterCommit); err != nil {
+		return err
+	}
 	switch {
 	case reply.Problem == nil:
 		h.messages.WithLabelValues("accepted").Inc()
@@ -94,6 +104,9 @@ func (h *handler) carryOut(ctx context.Context, d *wmjetstream.Delivery, body []
 		return dispatch.Reply{Status: p.Status, Problem: p, Body: p.JSON()}, principal
 	}
 	req.Key = cmp.Or(req.Key, d.Header.Get(nats.MsgIdHdr), StreamName+":"+strconv.FormatInt(d.Time.UnixNano(), 36)+":"+strconv.FormatUint(d.Sequence, 10))
+	if d.Attempt > 1 && failpoint.On(failpoint.BugRetryWithoutKey) {
+		req.Key += "." + strconv.Itoa(d.Attempt)
+	}
 	req.Type, req.Body = strings.TrimPrefix(d.Subject, "waybill.in."), body
 	return h.Dispatcher.Do(ctx, &req), principal
 }

@@ -17,9 +17,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"waybill/internal/failpoint"
 )
 
 func main() {
+	if err := failpoint.Arm(); err != nil {
+		fmt.Fprintln(os.Stderr, "waybill:", err)
+		os.Exit(int(exitUsage))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // ConsumerConfig says what a [Consumer] follows. Only Conn is required.
@@ -241,7 +242,7 @@ func (c *Consumer) subscribe(ctx context.Context) error {
 	if epoch := streamEpoch(info); epoch != uuid.Nil && c.epoch != uuid.Nil && epoch != c.epoch {
 		return &EpochError{Position: firstPosition(info), Want: c.epoch, Got: epoch}
 	}
-	if first := firstPosition(info); first > c.next {
+	if first := firstPosition(info); first > c.next && !failpoint.On(failpoint.BugHoleSkipped) {
 		return &GapError{From: c.next, To: first - 1}
 	}
 	sub, err := newSubscription(ctx, stream, &c.cfg, c.next)
@@ -308,7 +309,7 @@ func (c *Consumer) check(sub *subscription, items []item) ([]eventstore.Event, e
 		switch {
 		case it.position < c.next:
 			continue
-		case it.position > c.next:
+		case it.position > c.next && !failpoint.On(failpoint.BugHoleSkipped):
 			return events, &GapError{From: c.next, To: it.position - 1}
 		case it.unwanted:
 			c.next++
@@ -323,7 +324,7 @@ func (c *Consumer) check(sub *subscription, items []item) ([]eventstore.Event, e
 			return events, &EpochError{Position: it.position, Want: c.epoch, Got: it.epoch}
 		}
 		events = append(events, it.event)
-		c.next++
+		c.next = it.position + 1
 	}
 	return events, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 // encoder makes the messages of one stream and epoch. It is for one goroutine: the values of all headers are written
@@ -67,7 +68,9 @@ func (c *encoder) encode(e *eventstore.Event) *nats.Msg {
 	c.buf = e.RecordedAt.UTC().AppendFormat(c.buf, timeLayout)
 	c.put(headerTime)
 	c.putInt(headerPosition, e.Position)
-	c.putInt(headerExpectLast, e.Position-1)
+	if !failpoint.On(failpoint.BugNoExpectedSequence) {
+		c.putInt(headerExpectLast, e.Position-1)
+	}
 	c.putInt(headerVersion, e.Version)
 	c.putInt(headerSchema, int64(e.Schema))
 	c.putOptional(headerCorrelation, meta.CorrelationID)

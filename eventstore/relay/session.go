@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"waybill/eventstore"
+	"waybill/internal/failpoint"
 )
 
 var (
@@ -46,6 +47,9 @@ func (s *session) run(ctx context.Context) error {
 	}
 	v, err := s.observe(ctx)
 	if err != nil {
+		return err
+	}
+	if err := failpoint.Hit(ctx, failpoint.RelayAfterCursor); err != nil {
 		return err
 	}
 	w, err := openWindow(s.cfg.Conn, s.cfg.Stream.Name, v.last, s.cfg.Window, s.cfg.AckTimeout, s.changes)
@@ -132,6 +136,9 @@ func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.M
 				if err := w.send(ctx, msg); err != nil {
 					return err
 				}
+				if err := failpoint.Hit(ctx, failpoint.RelayAfterPublish); err != nil {
+					return err
+				}
 			}
 			s.note(w)
 		case <-report.C:
@@ -164,6 +171,9 @@ func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) er
 	for from := v.last + 1; ; {
 		upto, err := b.next(ctx, from)
 		if err != nil {
+			return err
+		}
+		if err := failpoint.Hit(ctx, failpoint.RelayAfterBarrier); err != nil {
 			return err
 		}
 		for from <= upto {
@@ -297,7 +307,7 @@ func (b *barrier) renew(ctx context.Context, upto int64) error {
 
 // hold takes or renews the lease and waits until upto is as durable as the write that records it.
 func (s *session) hold(ctx context.Context, upto int64) error {
-	if s.cfg.Lease == nil {
+	if s.cfg.Lease == nil || failpoint.On(failpoint.BugPublishBeforeCommit) {
 		return nil
 	}
 	held, err := s.cfg.Lease.Hold(ctx, upto)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"waybill/internal/failpoint"
 )
 
 var (
@@ -170,6 +172,9 @@ func (w *window) answer(m *nats.Msg) {
 		w.fail(fmt.Errorf("position %d was answered, %d was not", pos, w.confirmed.Load()+1))
 	default:
 		w.confirmed.Store(pos)
+		if err := failpoint.Hit(context.Background(), failpoint.RelayAfterAcks); err != nil {
+			w.fail(err)
+		}
 	}
 	if w.broken.Load() || pos >= w.wakeAt.Load() {
 		poke(w.room)

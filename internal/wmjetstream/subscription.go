@@ -13,6 +13,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"waybill/internal/failpoint"
 )
 
 const (
@@ -249,6 +251,7 @@ func (s *subscription) acknowledge(ctx context.Context, h *held) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWait)
 	defer cancel()
 	s.report(ctx, h.DoubleAck(ctx), "ack")
+	_ = failpoint.Hit(ctx, failpoint.IntakeAfterAck) // nobody is left to be told of an error
 }
 
 // keep tells the server that work goes on, on all that is in hand: what waits for its turn must not be handed to
