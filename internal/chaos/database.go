@@ -96,9 +96,14 @@ func (d *Database) end(how func(*devstack.Postgres) error) error {
 	return how(pg)
 }
 
-// Connect opens a session as superuser, without a proxy in between. The caller closes it.
-func (d *Database) Connect(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, d.URL())
+// Connect opens a session as superuser, without a proxy in between; it waits for a server that recovers. The caller
+// closes it.
+func (d *Database) Connect(ctx context.Context) (conn *pgx.Conn, err error) {
+	err = until(ctx, startLimit, func(ctx context.Context) error {
+		conn, err = pgx.Connect(ctx, d.URL())
+		return err
+	})
+	return conn, err
 }
 
 // Hold runs a statement in a transaction and keeps the transaction open for a while: a lock that is held.
