@@ -62,18 +62,18 @@ func (m *Memory) Propose(ctx context.Context, c Commit, after ...*Proposal) (*Pr
 	p.after = after
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p.overtaken() {
+	switch o, repeated := m.outcomes[c.CommandID]; {
+	case repeated:
+		p.settle(Receipt{}, &DuplicateCommandError{Outcome: o})
+	case p.overtaken():
 		p.settle(Receipt{}, p.dropped())
-	} else {
+	default:
 		p.settle(m.commit(&c))
 	}
 	return p, nil
 }
 
 func (m *Memory) commit(c *Commit) (Receipt, error) {
-	if o, ok := m.outcomes[c.CommandID]; ok {
-		return Receipt{}, &DuplicateCommandError{Outcome: o}
-	}
 	for _, k := range c.Claims {
 		if pos, ok := m.claims[k]; ok {
 			return Receipt{}, &ClaimedError{Key: k, Position: pos}

@@ -237,14 +237,28 @@ func hangingOn(t *testing.T, log eventstore.Log) {
 	if _, err := late.Wait(t.Context()); !errors.Is(err, eventstore.ErrConflict) {
 		t.Errorf("late: %v, want a conflict", err)
 	}
-	winner := mustPropose(t, log, commit(to("stock-A@B", 2, 1)))
+	won := commit(to("stock-A@B", 2, 1))
+	winner := mustPropose(t, log, won)
 	third := mustPropose(t, log, commit(to("stock-A@B", 3, 1)), winner)
 	for name, p := range map[string]*eventstore.Proposal{"winner": winner, "third": third} {
 		if _, err := p.Wait(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// What has an outcome keeps it, whatever it is said to hang on the next time.
+	again := mustPropose(t, log, won, loser)
+	_, err = again.Wait(t.Context())
+	wantDuplicate(t, err, receiptOf(t, winner))
 	wantHead(t, log, 4)
+}
+
+func receiptOf(t *testing.T, p *eventstore.Proposal) eventstore.Receipt {
+	t.Helper()
+	r, err := p.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func cancellation(t *testing.T, log eventstore.Log) {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 		{"what an event holds", contents},
 		{"hostile names", hostileNames},
 		{"commits without form", invalid},
+		{"any sequence of commits", anySequence},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
