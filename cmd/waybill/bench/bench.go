@@ -77,6 +77,13 @@ func Workloads() []Workload {
 	return []Workload{
 		appendNew(),
 		appendExisting(),
+		httpOrders(""),
+		visible(""),
+		live(),
+		memory(""),
+		batch(),
+		hot(),
+		load(),
 	}
 }
 

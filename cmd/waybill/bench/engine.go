@@ -267,12 +267,22 @@ func kilobytes(status []byte, name string) int64 {
 
 func (s *process) usage() (usage, error) { return usageOf(s.cmd.Process.Pid) }
 
-// megabytes rounds to a tenth, as tables show it.
+// megabytes as the aims mean them: 1 MB is 2^20 bytes, to a tenth.
 func megabytes(bytes int64) float64 { return float64(bytes*10>>20) / 10 }
 
-// startEngine starts the engine with all its roles on the servers of this Env, until it is closed. program is the binary of
-// Waybill; empty for the one that runs.
+// startEngine starts the engine with all its roles on the servers of this Env, until it is closed. program is the binary
+// of Waybill; empty for the one that runs.
 func (e *Env) startEngine(ctx context.Context, program string) (*process, error) {
+	s, err := e.launch(ctx, program)
+	if err != nil {
+		return nil, err
+	}
+	e.OnClose(s.stop)
+	return s, nil
+}
+
+// launch is startEngine for whoever stops it himself.
+func (e *Env) launch(ctx context.Context, program string) (*process, error) {
 	if program == "" {
 		var err error
 		if program, err = os.Executable(); err != nil {
@@ -287,12 +297,7 @@ func (e *Env) startEngine(ctx context.Context, program string) (*process, error)
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, program, dsn, natsURL)
-	if err != nil {
-		return nil, err
-	}
-	e.OnClose(s.stop)
-	return s, nil
+	return startServer(ctx, program, dsn, natsURL)
 }
 
 // natsURL is the address of NATS for another process.

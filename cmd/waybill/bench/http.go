@@ -56,7 +56,6 @@ type orders struct {
 	server  *process
 	placing *placing
 	size    Size
-	idle    usage
 }
 
 // openOrders starts the engine and fills the shelves.
@@ -93,7 +92,7 @@ func (o *orders) times(r Round) (warm, stretch time.Duration) {
 	case o.size == Quick:
 		return time.Second, time.Second
 	}
-	return 100 * time.Millisecond, 300 * time.Millisecond
+	return 300 * time.Millisecond, 700 * time.Millisecond
 }
 
 func (o *orders) run(ctx context.Context, r Round) (Measurement, error) {

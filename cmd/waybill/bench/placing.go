@@ -381,7 +381,7 @@ func (p *placing) watch(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was told to end
+			return nil // it was told to end
 		}
 		if err != nil {
 			return err

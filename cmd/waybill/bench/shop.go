@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"time"
 
 	"waybill/api/wire"
-	"waybill/domain"
 	"waybill/domain/money"
 	"waybill/domain/order"
 )
@@ -137,6 +135,3 @@ func (s *shop) body(ref string, lines int) ([]byte, error) {
 }
 
 func price(cents int64) money.Price { return money.Price(fmt.Sprintf("%d.%02d", cents/100, cents%100)) }
-
-// timeAt is a time of the domain.
-func timeAt(t time.Time) domain.Time { return domain.TimeOf(t) }
