@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 // built holds the programs of one test binary, and the ports that it gave out. TestMain has no other way to hand
@@ -37,6 +39,7 @@ func Main(m *testing.M) int {
 	built.mu.Lock()
 	built.dir, built.done = dir, map[string]error{}
 	built.mu.Unlock()
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some of what breaks links speaks to standard error, whoever was given as its logger
 	code := m.Run()
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "chaos: remove the programs:", err)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -69,6 +68,7 @@ func Check(ctx context.Context, h *History, c *Cluster) ([]Violation, error) {
 	log.realTime(h, &v)
 	log.stock(h, &v)
 	log.orders(&v)
+	h.follower.check(ctx, c, log, &v)
 	if err := log.levels(ctx, c, &v); err != nil {
 		return v.found, err
 	}
@@ -84,8 +84,11 @@ func Check(ctx context.Context, h *History, c *Cluster) ([]Violation, error) {
 	return v.found, c.logs(&v)
 }
 
-// resolved wants every command to have an outcome, and one that was said rightly.
+// resolved wants every look to have been new enough, and every command to have an outcome, and one that was said rightly.
 func (h *History) resolved(v *violations) {
+	for _, says := range h.stale {
+		v.add("I13", "%s", says)
+	}
 	for _, o := range h.Operations() {
 		switch o.Outcome {
 		case Unknown:
@@ -118,11 +121,12 @@ func (o *Operation) honest(v *violations) {
 	v.add("I8", "%s %s was answered [%s], which promise that nothing was stored, and then found stored", o.Kind, o.Key, strings.Join(codes, " "))
 }
 
-// askAgain sends every command once more under its key, to any of the servers, and wants the same answer to the byte.
+// askAgain sends every command once more under its key, to any of the servers or over NATS, and wants the same answer to
+// the byte.
 func askAgain(ctx context.Context, h *History, c *Cluster, v *violations) error {
 	const clients, limit = 8, 30 * time.Second
-	l := &Load{cluster: c, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}}
-	defer l.http.CloseIdleConnections()
+	s := newSender(c, clients)
+	defer s.close()
 	todo := make(chan *Operation)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -131,7 +135,13 @@ func askAgain(ctx context.Context, h *History, c *Cluster, v *violations) error 
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(n), 1)) //nolint:gosec // which server is asked is of no weight
 			for o := range todo {
-				err := until(ctx, limit, func(ctx context.Context) error { return l.again(ctx, o, c.Servers[r.IntN(len(c.Servers))], v) })
+				err := until(ctx, limit, func(ctx context.Context) error {
+					var to *Server
+					if r.IntN(8) > 0 {
+						to = c.Servers[r.IntN(len(c.Servers))]
+					}
+					return s.again(ctx, o, to, v)
+				})
 				if err != nil {
 					mu.Lock()
 					failed = fmt.Errorf("ask for the outcome of %s again: %w", o.Key, err)
@@ -151,14 +161,14 @@ func askAgain(ctx context.Context, h *History, c *Cluster, v *violations) error 
 }
 
 // again wants the answer that an operation got to be given once more.
-func (l *Load) again(ctx context.Context, o *Operation, s *Server, v *violations) error {
-	got, err := l.send(ctx, o, s, 10*time.Second)
+func (s *sender) again(ctx context.Context, o *Operation, to *Server, v *violations) error {
+	got, err := s.send(ctx, o, to, 10*time.Second)
 	switch {
 	case err != nil:
 		return err
-	case got.status >= 500, got.status == http.StatusTooManyRequests:
+	case got.again():
 		return fmt.Errorf("%d %s", got.status, got.body)
-	case got.status != o.Status || got.body != o.Body:
+	case got.status != o.Status && (got.status >= 300 || o.Status >= 300), got.body != o.Body: // NATS has one status for success
 		v.add("I8", "%s %s was answered %d %q, and now %d %q", o.Kind, o.Key, o.Status, o.Body, got.status, got.body)
 	case !got.replayed:
 		v.add("I8", "%s %s was answered before, and is now carried out as if it were new", o.Kind, o.Key)

@@ -103,7 +103,7 @@ func (l *storedLog) stock(h *History, v *violations) {
 		if err := json.Unmarshal([]byte(o.Request), &body); err != nil {
 			v.add("I7", "%s: %v", o.Key, err)
 		}
-		told[strings.Split(o.Path, "/")[3]] += body.Quantity + body.Delta
+		told[o.Target["sku"]] += body.Quantity + body.Delta
 	}
 	for sku, want := range told {
 		if got := items[sku]; got == nil || got.onHand != want {

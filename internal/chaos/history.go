@@ -35,12 +35,14 @@ type Attempt struct {
 
 // Operation is one command of one client, with every attempt to have it carried out, under one key.
 type Operation struct {
-	Client   int       `json:"client"`
-	Kind     string    `json:"kind"`
-	Key      string    `json:"key"`
-	Path     string    `json:"path"`
-	Request  string    `json:"request"`
-	Attempts []Attempt `json:"attempts"`
+	Client   int               `json:"client"`
+	Kind     string            `json:"kind"`
+	Key      string            `json:"key"`
+	Command  string            `json:"command"` // its type
+	Path     string            `json:"path"`    // over HTTP
+	Target   map[string]string `json:"target"`  // what stands in the path, and over NATS in the body
+	Request  string            `json:"request"`
+	Attempts []Attempt         `json:"attempts"`
 
 	Outcome  Outcome `json:"outcome"`
 	Status   int     `json:"status,omitempty"`
@@ -97,8 +99,12 @@ func (o *Operation) commandID() string {
 type History struct {
 	began time.Time
 
-	mu  sync.Mutex
-	ops []*Operation
+	follower follower
+
+	mu    sync.Mutex
+	ops   []*Operation
+	looks int      // how often a client looked at what it had changed
+	stale []string // when it saw something older
 }
 
 // NewHistory returns an empty history that begins now.
@@ -111,6 +117,16 @@ func (h *History) Add(o *Operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ops = append(h.ops, o)
+}
+
+// looked counts a look of a client at what it had changed; stale tells of one that showed something older.
+func (h *History) looked(stale string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.looks++
+	if stale != "" {
+		h.stale = append(h.stale, stale)
+	}
 }
 
 // Operations returns all operations that have ended.
@@ -142,8 +158,11 @@ func (h *History) Summary() string {
 			uncertain++
 		}
 	}
-	return fmt.Sprintf("%d accepted, %d refused, %d unknown, %d invalid; %d had to be sent more than once, %d attempts in all",
-		h.Count(Accepted), h.Count(Refused), h.Count(Unknown), h.Count(Invalid), uncertain, attempts)
+	h.mu.Lock()
+	looks := h.looks
+	h.mu.Unlock()
+	return fmt.Sprintf("%d accepted, %d refused, %d unknown, %d invalid; %d had to be sent more than once, %d attempts in all; %d looks at what was changed",
+		h.Count(Accepted), h.Count(Refused), h.Count(Unknown), h.Count(Invalid), uncertain, attempts, looks)
 }
 
 // Write writes the history to a file, one operation a line.

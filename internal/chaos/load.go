@@ -3,13 +3,9 @@ package chaos
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +24,14 @@ type LoadConfig struct {
 	Timeout time.Duration
 }
 
-// Load are clients that send commands over HTTP, each under a key of its own, and send a command again under the same
-// key, to any of the servers, until they know what became of it.
+// Load are clients that send commands over HTTP and now and then over NATS, each under a key of its own, and send a command
+// again under the same key, to any of the servers, until they know what became of it. Some of them look at what they did,
+// and one more client follows the events.
 type Load struct {
 	cluster *Cluster
 	cfg     LoadConfig
 	history *History
-	http    *http.Client
+	sender  *sender
 
 	stop    context.CancelFunc // no new commands
 	abandon context.CancelFunc // nor old ones
@@ -42,6 +39,7 @@ type Load struct {
 
 	mu     sync.Mutex
 	orders []placed // some that were acknowledged, for later commands
+	queued int      // orders that went through the durable intake
 }
 
 // placed is an order that was acknowledged.
@@ -55,15 +53,15 @@ func StartLoad(ctx context.Context, c *Cluster, cfg LoadConfig) (*Load, error) {
 	cfg.Clients = cmp.Or(cfg.Clients, 8)
 	cfg.Think = cmp.Or(cfg.Think, 15*time.Millisecond)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 4*time.Second)
-	transport := &http.Transport{MaxIdleConnsPerHost: cfg.Clients, IdleConnTimeout: time.Second}
-	l := &Load{cluster: c, cfg: cfg, history: NewHistory(), http: &http.Client{Transport: transport}}
+	l := &Load{cluster: c, cfg: cfg, history: NewHistory(), sender: newSender(c, cfg.Clients)}
 	all, abandon := context.WithCancel(ctx)
 	fresh, stop := context.WithCancel(all)
 	l.abandon, l.stop = abandon, stop
 	if err := l.fill(all); err != nil {
-		l.abandon()
+		l.Stop(ctx)
 		return nil, err
 	}
+	l.wg.Go(func() { l.history.follower.follow(fresh, c) })
 	for n := range cfg.Clients {
 		l.wg.Go(func() { l.client(all, fresh, n+1) })
 	}
@@ -79,7 +77,7 @@ func (l *Load) Stop(ctx context.Context) *History {
 	defer context.AfterFunc(ctx, l.abandon)()
 	l.wg.Wait()
 	l.abandon()
-	l.http.CloseIdleConnections()
+	l.sender.close()
 	return l.history
 }
 
@@ -111,7 +109,7 @@ func (l *Load) fill(ctx context.Context) error {
 	r := rand.New(rand.NewPCG(l.cfg.Seed, 0)) //nolint:gosec // it has to be repeatable
 	number := 0
 	receive := func(sku string, units int) {
-		o := l.command(0, number, "receive", fmt.Sprintf("/v1/stock/%s/%s/receive", sku, location), fmt.Sprintf(`{"quantity":%d}`, units))
+		o := l.command(0, number, "receive", stockTarget(sku), fmt.Sprintf(`{"quantity":%d}`, units))
 		l.carryOut(ctx, o, r)
 		number++
 	}
@@ -133,15 +131,32 @@ func (l *Load) client(ctx, fresh context.Context, number int) {
 	for n := 0; fresh.Err() == nil; n++ {
 		o := l.next(number, n, r)
 		l.carryOut(ctx, o, r)
-		if o.Kind == "place" && o.Outcome == Accepted {
-			l.remember(o, r)
+		if o.Outcome == Accepted {
+			l.done(ctx, o, r)
 		}
 		wait(fresh, time.Duration(r.Int64N(int64(2*l.cfg.Think))))
 	}
 }
 
-func (l *Load) command(client, n int, kind, path, body string) *Operation {
-	return &Operation{Client: client, Kind: kind, Key: fmt.Sprintf("s%d-c%d-%d", l.cfg.Seed, client, n), Path: path, Request: body, Outcome: Unknown}
+func (l *Load) command(client, n int, kind string, target map[string]string, body string) *Operation {
+	o := &Operation{Client: client, Kind: kind, Key: fmt.Sprintf("s%d-c%d-%d", l.cfg.Seed, client, n), Target: target, Request: body, Outcome: Unknown}
+	switch kind {
+	case "place", "place-wrong", "place-queued":
+		o.Command, o.Path = "order.place", "/v1/orders"
+	case "cancel", "cancel-unit", "cancel-nothing":
+		o.Command, o.Path = "order.cancel", "/v1/orders/"+target["order_id"]+"/cancel"
+	case "note":
+		o.Command, o.Path = "order.add_note", "/v1/orders/"+target["order_id"]+"/note"
+	default: // receive, adjust
+		o.Command, o.Path = "stock."+kind, "/v1/stock/"+target["sku"]+"/"+target["location"]+"/"+kind
+	}
+	return o
+}
+
+func orderTarget(id string) map[string]string { return map[string]string{"order_id": id} }
+
+func stockTarget(sku string) map[string]string {
+	return map[string]string{"sku": sku, "location": location}
 }
 
 // next makes up a command.
@@ -150,19 +165,23 @@ func (l *Load) next(client, n int, r *rand.Rand) *Operation {
 	some, known := l.some(r)
 	switch {
 	case known && dice < 8:
-		return l.command(client, n, "cancel", "/v1/orders/"+some.id+"/cancel", `{"reason":"customer"}`)
+		return l.command(client, n, "cancel", orderTarget(some.id), `{"reason":"customer"}`)
 	case known && dice < 14:
-		return l.command(client, n, "cancel-unit", "/v1/orders/"+some.id+"/cancel", fmt.Sprintf(`{"lines":[{"line_id":"%d","quantity":1}]}`, 1+r.IntN(some.lines)))
+		return l.command(client, n, "cancel-unit", orderTarget(some.id), fmt.Sprintf(`{"lines":[{"line_id":"%d","quantity":1}]}`, 1+r.IntN(some.lines)))
 	case known && dice < 24:
-		return l.command(client, n, "note", "/v1/orders/"+some.id+"/note", fmt.Sprintf(`{"text":"note %d of client %d"}`, n, client))
+		return l.command(client, n, "note", orderTarget(some.id), fmt.Sprintf(`{"text":"note %d of client %d"}`, n, client))
 	case dice < 30:
-		return l.command(client, n, "receive", "/v1/stock/"+hotSKU(r.IntN(hot))+"/"+location+"/receive", fmt.Sprintf(`{"quantity":%d}`, 1+r.IntN(15)))
+		return l.command(client, n, "receive", stockTarget(hotSKU(r.IntN(hot))), fmt.Sprintf(`{"quantity":%d}`, 1+r.IntN(15)))
 	case dice < 36: // of what there is plenty of, so that it never takes what was promised
-		return l.command(client, n, "adjust", "/v1/stock/"+coldSKU(r.IntN(cold))+"/"+location+"/adjust", fmt.Sprintf(`{"delta":%d}`, 1+r.IntN(9)-10*r.IntN(2)))
+		delta := 1 + r.IntN(9)
+		if r.IntN(2) == 0 {
+			delta = -delta
+		}
+		return l.command(client, n, "adjust", stockTarget(coldSKU(r.IntN(cold))), fmt.Sprintf(`{"delta":%d}`, delta))
 	case dice < 39:
-		return l.command(client, n, "place-wrong", "/v1/orders", order(fmt.Sprintf("w%d-%d-%d", l.cfg.Seed, client, n), 7, line{coldSKU(0), 1}))
+		return l.command(client, n, "place-wrong", nil, order(fmt.Sprintf("w%d-%d-%d", l.cfg.Seed, client, n), 7, line{coldSKU(0), 1}))
 	case dice < 41:
-		return l.command(client, n, "cancel-nothing", fmt.Sprintf("/v1/orders/00000000-0000-7000-8000-%012d/cancel", client*1_000_000+n), `{}`)
+		return l.command(client, n, "cancel-nothing", orderTarget(fmt.Sprintf("00000000-0000-7000-8000-%012d", client*1_000_000+n)), `{}`)
 	default:
 		lines := make([]line, 1+r.IntN(3))
 		for i := range lines {
@@ -171,7 +190,7 @@ func (l *Load) next(client, n int, r *rand.Rand) *Operation {
 				lines[i] = line{hotSKU(r.IntN(hot)), 1 + r.IntN(2)}
 			}
 		}
-		return l.command(client, n, "place", "/v1/orders", order(fmt.Sprintf("o%d-%d-%d", l.cfg.Seed, client, n), 0, lines...))
+		return l.command(client, n, "place", nil, order(fmt.Sprintf("o%d-%d-%d", l.cfg.Seed, client, n), 0, lines...))
 	}
 }
 
@@ -196,12 +215,25 @@ func order(ref string, wrong int, lines ...line) string {
 		ref, b.String(), 100*units, 100*units+wrong)
 }
 
-func (l *Load) remember(o *Operation, r *rand.Rand) {
+// done is what a client does with the answer to an accepted command: it remembers the order, and sometimes looks at it.
+func (l *Load) done(ctx context.Context, o *Operation, r *rand.Rand) {
 	a, err := o.Answer()
 	if err != nil || a.OrderID == "" {
-		return // the checker will say so
+		return // of stock; or the checker will say so
 	}
-	p := placed{a.OrderID, strings.Count(o.Request, `"sku"`)}
+	if o.Kind == "place" {
+		l.remember(placed{a.OrderID, strings.Count(o.Request, `"sku"`)}, r)
+	}
+	if r.IntN(4) > 0 {
+		return
+	}
+	s := l.cluster.Servers[r.IntN(len(l.cluster.Servers))]
+	if stale, err := l.sender.look(ctx, s, a); err == nil {
+		l.history.looked(stale)
+	}
+}
+
+func (l *Load) remember(p placed, r *rand.Rand) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.orders) < mostOrders {
@@ -229,7 +261,11 @@ func (l *Load) carryOut(ctx context.Context, o *Operation, r *rand.Rand) {
 		if r.IntN(12) == 0 {
 			timeout = time.Duration(1+r.IntN(40)) * time.Millisecond
 		}
-		if l.attempt(ctx, o, l.cluster.Servers[r.IntN(len(l.cluster.Servers))], timeout) || ctx.Err() != nil {
+		var s *Server // nil: whoever takes it from NATS
+		if r.IntN(8) > 0 {
+			s = l.cluster.Servers[r.IntN(len(l.cluster.Servers))]
+		}
+		if l.attempt(ctx, o, s, timeout) || ctx.Err() != nil {
 			return
 		}
 		wait(ctx, pause/2+time.Duration(r.Int64N(int64(pause))))
@@ -239,8 +275,11 @@ func (l *Load) carryOut(ctx context.Context, o *Operation, r *rand.Rand) {
 
 // attempt sends a command once, and tells whether its outcome is known now.
 func (l *Load) attempt(ctx context.Context, o *Operation, s *Server, timeout time.Duration) bool {
-	a := Attempt{Server: s.Name, Start: l.history.now()}
-	reply, err := l.send(ctx, o, s, timeout)
+	a := Attempt{Server: "nats", Start: l.history.now()}
+	if s != nil {
+		a.Server = s.Name
+	}
+	reply, err := l.sender.send(ctx, o, s, timeout)
 	a.End = l.history.now()
 	a.Status, a.Code, a.Replayed = reply.status, reply.Code, reply.replayed
 	done := false
@@ -251,7 +290,7 @@ func (l *Load) attempt(ctx context.Context, o *Operation, s *Server, timeout tim
 		o.Outcome, done = Accepted, true
 	case reply.status < 500 && reply.CommandID != "" && reply.status != http.StatusConflict:
 		o.Outcome, done = Refused, true
-	case reply.status >= 500, reply.status == http.StatusConflict, reply.status == http.StatusTooManyRequests:
+	case reply.again():
 		a.Nothing = reply.saysNothing()
 	default:
 		o.Outcome, done = Invalid, true
@@ -261,50 +300,4 @@ func (l *Load) attempt(ctx context.Context, o *Operation, s *Server, timeout tim
 	}
 	o.Attempts = append(o.Attempts, a)
 	return done
-}
-
-// reply is what came back.
-type reply struct {
-	problem
-	status   int
-	body     string
-	position int64
-	replayed bool
-}
-
-// saysNothing tells whether the answer promises that nothing was stored.
-func (r *reply) saysNothing() bool {
-	switch r.Code {
-	case "unavailable", "timed-out", "draining", "overloaded", "rate-limited", "contended":
-		return true
-	default:
-		return false
-	}
-}
-
-func (l *Load) send(ctx context.Context, o *Operation, s *Server, timeout time.Duration) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Base+o.Path, strings.NewReader(o.Request))
-	if err != nil {
-		return reply{}, err
-	}
-	req.GetBody = nil // or net/http would send it again by itself, because of its key, and nobody would know
-	req.Header.Set("Authorization", "Bearer "+l.cluster.Key)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", o.Key)
-	resp, err := l.http.Do(req)
-	if err != nil {
-		return reply{}, err
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return reply{}, err
-	}
-	r := reply{status: resp.StatusCode, body: string(body), replayed: resp.Header.Get("Idempotency-Replayed") == "true"}
-	r.position, _ = strconv.ParseInt(resp.Header.Get("Consistency-Token"), 10, 64) // none: 0
-	if r.status >= 300 {
-		_ = json.Unmarshal(body, &r.problem) // what is none of ours has no code
-	}
-	return r, nil
 }
