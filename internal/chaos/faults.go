@@ -34,14 +34,14 @@ func serverFaults(i int) []fault {
 	return []fault{
 		{name + " killed", name, 4, 0, 500 * time.Millisecond, func(ctx context.Context, n *nemesis, a Action) error {
 			of(n).Kill()
-			n.killed(1)
+			n.killed()
 			wait(ctx, a.Hold)
 			return nil
 		}},
 		{name + " killed as it comes up", name, 1, 100 * time.Millisecond, 700 * time.Millisecond, func(ctx context.Context, n *nemesis, a Action) error {
 			for range 3 {
 				of(n).Kill()
-				n.killed(1)
+				n.killed()
 				wait(ctx, restartAfter+a.Hold)
 			}
 			return nil
@@ -91,18 +91,18 @@ func databaseFaults() []fault {
 	}
 	return []fault{
 		{"postgres killed", on, 1, 0, 3 * time.Second, down(func(_ context.Context, n *nemesis) error {
-			n.killed(1)
+			n.killed()
 			return n.cluster.Database.Kill()
 		})},
 		{"postmaster killed", on, 1, 0, 2 * time.Second, down(func(_ context.Context, n *nemesis) error {
-			n.killed(1)
+			n.killed()
 			return n.cluster.Database.KillPostmaster()
 		})},
 		{"postgres stopped at once", on, 1, 0, 4 * time.Second, down(func(ctx context.Context, n *nemesis) error {
 			return n.cluster.Database.StopAtOnce(ctx)
 		})},
 		{"session killed", on, 1, 0, time.Second, func(ctx context.Context, n *nemesis, a Action) error {
-			n.killed(1)
+			n.killed()
 			if err := n.cluster.Database.KillBackend(ctx, chance(a)); err != nil {
 				return err
 			}
@@ -124,7 +124,7 @@ func brokerFaults() []fault {
 	down := func(meanwhile func(n *nemesis, a Action) error) func(context.Context, *nemesis, Action) error {
 		return func(ctx context.Context, n *nemesis, a Action) error {
 			n.cluster.Broker.Kill()
-			n.killed(1)
+			n.killed()
 			err := meanwhile(n, a)
 			wait(ctx, a.Hold)
 			return errors.Join(err, n.cluster.Broker.Start(ctx))
@@ -163,7 +163,7 @@ func brokerFaults() []fault {
 func setBack(ctx context.Context, n *nemesis, a Action) error {
 	b := n.cluster.Broker
 	b.Kill()
-	n.killed(1)
+	n.killed()
 	done, err := b.ReplaceStore(chance(a))
 	if err == nil && !done {
 		if err := errors.Join(b.CopyStore(), b.Start(ctx)); err != nil {
@@ -171,7 +171,7 @@ func setBack(ctx context.Context, n *nemesis, a Action) error {
 		}
 		wait(ctx, time.Second+a.Hold) // it gets older
 		b.Kill()
-		n.killed(1)
+		n.killed()
 		_, err = b.ReplaceStore(chance(a))
 	}
 	wait(ctx, a.Hold)

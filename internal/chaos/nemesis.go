@@ -21,6 +21,7 @@ type Action struct {
 	Draw  uint64
 }
 
+// String says it as a line of the log does.
 func (a Action) String() string {
 	return fmt.Sprintf("%s after %s for %s", a.Fault, a.After.Round(10*time.Millisecond), a.Hold.Round(10*time.Millisecond))
 }
@@ -156,10 +157,10 @@ func (n *nemesis) round(ctx context.Context, all []fault, round Round) {
 	wait(ctx, round.Quiet)
 }
 
-func (n *nemesis) killed(processes int) {
+func (n *nemesis) killed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.report.Kills += processes
+	n.report.Kills++
 }
 
 // up waits until the supervisor has brought a serve process up.

@@ -58,7 +58,7 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 		if !t.Failed() {
 			return
 		}
-		t.Logf("to repeat it: go test ./internal/chaos -run TestNemesis -v -timeout=0 -chaos.seed=%d -chaos.duration=%s -chaos.episode=%[2]s", seed, duration)
+		t.Logf("to repeat it: ./run chaos -- -chaos.seed=%d -chaos.duration=%s -chaos.episode=%[2]s", seed, duration)
 		if load != nil {
 			if err := load.History().Write(filepath.Join(c.Dir, "history.jsonl")); err != nil {
 				t.Error(err)
