@@ -39,7 +39,6 @@ type Load struct {
 
 	mu     sync.Mutex
 	orders []placed // some that were acknowledged, for later commands
-	queued int      // orders that went through the durable intake
 }
 
 // placed is an order that was acknowledged.
