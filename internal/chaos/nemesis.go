@@ -38,6 +38,7 @@ type Report struct {
 	Faults map[string]int // how often each was carried out
 	Kills  int            // processes that were ended with SIGKILL
 	Flips  int            // bits that were flipped in the files of JetStream
+	Exits  int            // how often a serve process ended by itself and was started again
 }
 
 // Plan is the endless sequence of rounds of one seed: nothing in it depends on what happens.
@@ -120,6 +121,7 @@ func Nemesis(ctx context.Context, c *Cluster, seed uint64, duration time.Duratio
 	err = errors.Join(n.failed, c.Heal(ctx))
 	for _, s := range c.Servers {
 		err = errors.Join(err, n.up(ctx, s))
+		n.report.Exits += s.Exits()
 	}
 	return n.report, err
 }

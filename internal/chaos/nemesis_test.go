@@ -23,6 +23,9 @@ var (
 
 const shortEpisode = 20 * time.Second
 
+// shortSeeds are the fixed ones of the short form. TestShortSeeds holds them to what they were chosen for.
+func shortSeeds() []uint64 { return []uint64{58, 925} }
+
 // TestNemesis breaks everything that can be broken from outside, in the order of a seed, while clients go on; heals it,
 // and wants nothing to be wrong. In its short form it takes two fixed seeds and a random one; with -chaos.duration it
 // goes on with fresh clusters and further seeds until that time is over.
@@ -40,7 +43,7 @@ func TestNemesis(t *testing.T) {
 		t.Logf("%d processes were killed in all", kills)
 		return
 	}
-	for _, s := range []uint64{3, 5, seed} {
+	for _, s := range append(shortSeeds(), seed) {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {
 			t.Parallel()
 			nemesis(t, s, shortEpisode)
@@ -80,7 +83,7 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 	resolve, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	h := load.Stop(resolve)
-	t.Logf("%d rounds, %d kills, %d bits flipped: %s", report.Rounds, report.Kills, report.Flips, faultsOf(report))
+	t.Logf("%d rounds, %d kills, %d bits flipped, %d exits: %s", report.Rounds, report.Kills, report.Flips, report.Exits, faultsOf(report))
 	t.Log(h.Summary())
 	if err := c.Drain(ctx); err != nil {
 		t.Errorf("I11: after the heal: %v", err)
@@ -103,6 +106,35 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 		t.Error(v)
 	}
 	return report
+}
+
+// TestShortSeeds wants the fixed seeds to break most of what can be broken: whoever changes the faults changes what a seed
+// means.
+func TestShortSeeds(t *testing.T) {
+	seen := map[string]bool{}
+	for _, seed := range shortSeeds() {
+		plan := chaos.NewPlan(seed, 2)
+		for at := time.Duration(0); at < shortEpisode; {
+			round := plan.Next()
+			longest := time.Duration(0)
+			for _, a := range round.Actions {
+				seen[a.Fault] = true
+				longest = max(longest, a.After+a.Hold)
+			}
+			at += longest + round.Quiet + 500*time.Millisecond // for what it takes to do it
+		}
+	}
+	for _, name := range []string{
+		"bit flipped", "end of the log locked", "nats set back", "nats wiped", "postgres killed", "serve-2 killed", "stream deleted",
+		"to-postgres answers lost",
+	} {
+		if !seen[name] {
+			t.Errorf("the fixed seeds leave out %q", name)
+		}
+	}
+	if len(seen) < 20 {
+		t.Errorf("the fixed seeds have %d kinds of faults only: %v", len(seen), slices.Sorted(maps.Keys(seen)))
+	}
 }
 
 func faultsOf(r chaos.Report) string {

@@ -31,6 +31,7 @@ type Server struct {
 	process *process // nil until it is first started
 	wanted  bool     // that it runs: a supervisor starts it again
 	deaths  int      // how often it ended without being asked by Terminate
+	exits   int      // how often it ended by itself, neither asked to nor killed
 }
 
 func (c *Cluster) newServer(ctx context.Context, number int) (*Server, error) {
@@ -172,6 +173,14 @@ func (s *Server) Deaths() int {
 	return s.deaths
 }
 
+// Exits is how often it ended by itself under a supervisor, which started it again: because it could not go on, or found
+// its servers away when it came up.
+func (s *Server) Exits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exits
+}
+
 // supervise starts the process again whenever it has ended without being asked to, as systemd would, until ctx ends.
 func (s *Server) supervise(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -190,6 +199,9 @@ func (s *Server) supervise(ctx context.Context) {
 		again := s.wanted && s.process == p && ctx.Err() == nil
 		if again {
 			s.deaths++
+			if p.cmd.ProcessState.Exited() {
+				s.exits++
+			}
 		}
 		s.mu.Unlock()
 		if again {
