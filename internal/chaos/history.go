@@ -1,10 +1,15 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -163,6 +168,26 @@ func (h *History) Summary() string {
 	h.mu.Unlock()
 	return fmt.Sprintf("%d accepted, %d refused, %d unknown, %d invalid; %d had to be sent more than once, %d attempts in all; %d looks at what was changed",
 		h.Count(Accepted), h.Count(Refused), h.Count(Unknown), h.Count(Invalid), uncertain, attempts, looks)
+}
+
+// Failures says how often an attempt got each answer that was no outcome.
+func (h *History) Failures() string {
+	counts := map[string]int{}
+	for _, o := range h.Operations() {
+		for _, a := range o.Attempts {
+			switch {
+			case a.Err != "":
+				counts["no answer"]++
+			case a.Status >= 500 || a.Status == http.StatusConflict || a.Status == http.StatusTooManyRequests:
+				counts[cmp.Or(a.Code, strconv.Itoa(a.Status))]++
+			}
+		}
+	}
+	all := make([]string, 0, len(counts))
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return strings.Join(all, ", ")
 }
 
 // Write writes the history to a file, one operation a line.

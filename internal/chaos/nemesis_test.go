@@ -84,7 +84,7 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 	defer cancel()
 	h := load.Stop(resolve)
 	t.Logf("%d rounds, %d kills, %d bits flipped, %d exits: %s", report.Rounds, report.Kills, report.Flips, report.Exits, faultsOf(report))
-	t.Log(h.Summary())
+	t.Logf("%s; attempts without an outcome: %s", h.Summary(), h.Failures())
 	if err := c.Drain(ctx); err != nil {
 		t.Errorf("I11: after the heal: %v", err)
 	}
