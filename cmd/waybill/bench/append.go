@@ -160,12 +160,12 @@ func appendSide(log *eventstore.Postgres, clients int, next func(client int) (st
 // census holds the log to what was acknowledged: as many events as that, at positions that follow one another, each
 // given to one commit.
 type census struct {
-	log    *eventstore.Postgres
+	log    eventstore.Reader
 	before int64
 	sum    atomic.Int64 // of the last positions of all receipts
 }
 
-func newCensus(ctx context.Context, log *eventstore.Postgres) (*census, error) {
+func newCensus(ctx context.Context, log eventstore.Reader) (*census, error) {
 	head, err := log.Head(ctx)
 	return &census{log: log, before: head.Position}, err
 }

@@ -84,6 +84,8 @@ func Workloads() []Workload {
 		batch(),
 		hot(),
 		load(),
+		relayBacklog(),
+		rebuild(),
 	}
 }
 

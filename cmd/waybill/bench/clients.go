@@ -2,9 +2,10 @@ package bench
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -28,16 +29,17 @@ func UntilDone(ctx context.Context, clients int, do func(ctx context.Context, cl
 }
 
 func eachClient(ctx context.Context, clients int, do func(ctx context.Context, client int) (bool, error)) (Measurement, error) {
-	total := Measurement{Latency: NewHistogram()}
-	var mu sync.Mutex // guards total
-	g, ctx := errgroup.WithContext(ctx)
+	latencies, counts := make([]*hdrhistogram.Histogram, clients), make([]int64, clients)
+	for client := range clients {
+		latencies[client] = NewHistogram()
+	}
+	g, working := errgroup.WithContext(ctx)
 	began := time.Now()
 	for client := range clients {
 		g.Go(func() error {
-			own, n := NewHistogram(), int64(0)
 			from := time.Now()
-			for ctx.Err() == nil {
-				more, err := do(ctx, client)
+			for working.Err() == nil {
+				more, err := do(working, client)
 				if err != nil {
 					return err
 				}
@@ -45,18 +47,18 @@ func eachClient(ctx context.Context, clients int, do func(ctx context.Context, c
 					break
 				}
 				to := time.Now()
-				Record(own, to.Sub(from))
+				Record(latencies[client], to.Sub(from))
+				counts[client]++
 				from = to
-				n++
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			total.Count += n
-			total.Latency.Merge(own)
-			return ctx.Err()
+			return nil
 		})
 	}
 	err := g.Wait()
-	total.Elapsed = time.Since(began)
-	return total, err
+	total := Measurement{Elapsed: time.Since(began), Latency: NewHistogram()}
+	for client := range clients {
+		total.Count += counts[client]
+		total.Latency.Merge(latencies[client])
+	}
+	return total, errors.Join(err, ctx.Err())
 }

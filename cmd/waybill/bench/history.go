@@ -34,26 +34,31 @@ type history struct {
 	shop *shop
 }
 
-func newHistory(ctx context.Context, log *eventstore.Postgres) (*history, error) {
+func newHistory(ctx context.Context, e *Env, log *eventstore.Postgres) (*history, error) {
 	bus, err := commands.New(commands.Config{Log: log, Numbers: commands.NewBlocks(&commands.MemoryCounter{})})
 	if err != nil {
 		return nil, err
 	}
-	h := &history{bus: bus, shop: newShop(1, historyArticles)}
+	h := &history{bus: bus, shop: newShop(1, e.Pick(historyArticles, historyArticles, 20))}
+	var skus []string
 	for _, a := range h.shop.catalogue {
-		if err := receive(ctx, bus, a.sku, plenty); err != nil {
-			return nil, err
-		}
+		skus = append(skus, a.sku)
 	}
-	return h, nil
+	return h, receive(ctx, bus, plenty, skus...)
 }
 
-// receive puts units of an article on the shelf.
-func receive(ctx context.Context, bus *commands.Bus, sku string, units int64) error {
-	_, err := bus.Execute(ctx, commands.OnStock(newID(), stock.Receive{
-		Key: stock.Key{SKU: sku, Location: location}, MovementID: newID().String(), Quantity: units, Now: clock(),
-	}))
-	return err
+// receive puts units of each SKU on the shelf.
+func receive(ctx context.Context, bus *commands.Bus, units int64, skus ...string) error {
+	c := commands.Command{ID: newID(), Type: stock.CommandReceive, Actor: "key:warehouse"}
+	for _, sku := range skus {
+		c.Steps = append(c.Steps, commands.Stock(stock.Receive{
+			Key: stock.Key{SKU: sku, Location: location}, MovementID: newID().String(), Quantity: units, Now: clock(),
+		}))
+	}
+	if _, err := bus.Execute(ctx, c); err != nil {
+		return fmt.Errorf("fill the shelves: %w", err)
+	}
+	return nil
 }
 
 // clock is the time for commands.
@@ -62,15 +67,16 @@ func clock() domain.Time { return domain.TimeOf(time.Now()) }
 // grow adds orders until the log has at least so many events, and returns its end.
 func (h *history) grow(ctx context.Context, log *eventstore.Postgres, events int) (int64, error) {
 	g, growing := errgroup.WithContext(ctx)
-	var head atomic.Int64
+	var enough atomic.Bool
 	for range historyClients {
 		g.Go(func() error {
-			for head.Load() < int64(events) {
+			for !enough.Load() {
 				last, err := h.order(growing)
 				if err != nil {
 					return err
 				}
-				for at := head.Load(); at < last && !head.CompareAndSwap(at, last); at = head.Load() {
+				if last >= int64(events) {
+					enough.Store(true)
 				}
 			}
 			return nil

@@ -92,7 +92,7 @@ func saleSide(name string, trial int64, sale func(ctx context.Context, sku strin
 
 // sell sells through the bus, and holds the log to it.
 func sell(ctx context.Context, log *eventstore.Postgres, bus *commands.Bus, clients int, sku string, units int64) (Measurement, error) {
-	if err := receive(ctx, bus, sku, units); err != nil {
+	if err := receive(ctx, bus, units, sku); err != nil {
 		return Measurement{}, err
 	}
 	m, err := UntilDone(ctx, clients, func(ctx context.Context, _ int) (bool, error) {
@@ -113,7 +113,7 @@ func sell(ctx context.Context, log *eventstore.Postgres, bus *commands.Bus, clie
 }
 
 // checkSale folds the stream of a SKU that is sold out.
-func checkSale(ctx context.Context, log *eventstore.Postgres, stream string, units int64) error {
+func checkSale(ctx context.Context, log eventstore.Reader, stream string, units int64) error {
 	item, reserved := new(stock.Item), int64(0)
 	for e, err := range log.ReadStream(ctx, stream, 1) {
 		if err != nil {

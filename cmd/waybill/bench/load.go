@@ -32,7 +32,7 @@ func loadContests(ctx context.Context, e *Env) ([]Contest, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := newHistory(ctx, log)
+	h, err := newHistory(ctx, e, log)
 	if err != nil {
 		return nil, err
 	}

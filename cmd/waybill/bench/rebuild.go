@@ -37,7 +37,7 @@ func rebuild() Workload {
 			if err != nil {
 				return nil, err
 			}
-			h, err := newHistory(ctx, log)
+			h, err := newHistory(ctx, e, log)
 			if err != nil {
 				return nil, err
 			}

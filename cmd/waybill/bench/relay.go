@@ -29,7 +29,7 @@ func relayBacklog() Workload {
 			if err != nil {
 				return nil, err
 			}
-			h, err := newHistory(ctx, log)
+			h, err := newHistory(ctx, e, log)
 			if err != nil {
 				return nil, err
 			}
@@ -132,7 +132,7 @@ func (b *backlog) relay(ctx context.Context, _ Round) (Measurement, error) {
 	status := r.Status()
 	stop()
 	if err != nil {
-		err = fmt.Errorf("%w: the relay is %s at %d of %d: %v", err, status.State, status.Published, b.head, status.Err)
+		err = fmt.Errorf("the relay is %s at %d of %d: %w", status.State, status.Published, b.head, errors.Join(err, status.Err))
 	}
 	if err := errors.Join(err, <-ended); err != nil {
 		return Measurement{}, err

@@ -65,8 +65,9 @@ type Yardstick struct {
 func (c Contest) result(sides []Side, turns [][]Measurement) Result {
 	ours := turns[0]
 	r := Result{Case: c.Case, Clients: c.Clients, Unit: c.Unit, Rate: medianRate(ours), Latency: latency(ours), Figures: figures(ours)}
-	compare := c.Compare
+	compare, decimals := c.Compare, 3
 	if compare == nil {
+		decimals = 1 // of a rate
 		compare = func(ours, theirs Measurement) (yardstick, ratio float64) {
 			return theirs.Rate(), ours.Rate() / max(theirs.Rate(), 1e-9)
 		}
@@ -81,7 +82,7 @@ func (c Contest) result(sides []Side, turns [][]Measurement) Result {
 			Name: sides[i+1].Name, Rate: medianRate(theirs), Latency: latency(theirs), Ratio: round3(median(ratios)), Spread: ratios,
 		}
 		if i == 0 {
-			r.Yardstick, r.Ratio, r.Spread = round(median(marks), 3), y.Ratio, y.Spread
+			r.Yardstick, r.Ratio, r.Spread = round(median(marks), decimals), y.Ratio, y.Spread
 		}
 		r.Yardsticks = append(r.Yardsticks, y)
 	}

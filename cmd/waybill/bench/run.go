@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"runtime"
 	"slices"
 	"time"
@@ -56,6 +57,9 @@ func (c Config) validate() error {
 	if c.CommitDelay > 0 && c.DatabaseURL != "" {
 		return errors.New("the delay of a commit is for a Postgres that is brought up here, not for one with an address")
 	}
+	if u, err := url.Parse(c.DatabaseURL); c.DatabaseURL != "" && (err != nil || u.Scheme == "") {
+		return errors.New("a database needs an address that is a URL, such as postgres://user@host/postgres")
+	}
 	return nil
 }
 
@@ -82,7 +86,12 @@ func Run(ctx context.Context, cfg Config, workloads ...Workload) (_ []Report, er
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.stop(ctx)) }()
+	defer func() {
+		err = errors.Join(err, s.stop(ctx))
+		if err != nil && ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err) // whatever the interrupt looked like where it struck
+		}
+	}()
 	var reports []Report
 	for _, w := range workloads {
 		r, err := runWorkload(ctx, cfg, s, w)

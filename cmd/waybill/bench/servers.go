@@ -118,8 +118,8 @@ func (s *servers) onAdmin(ctx context.Context, do func(*pgx.Conn) error) error {
 // createDatabase makes an empty database and returns its address, and what removes it with all that came with it.
 func (s *servers) createDatabase(ctx context.Context) (address string, drop func(context.Context) error, err error) {
 	u, err := url.Parse(s.admin)
-	if err != nil || u.Scheme == "" {
-		return "", nil, errors.New("the address of the database is not a URL, such as postgres://user@host/postgres")
+	if err != nil {
+		return "", nil, fmt.Errorf("create a database for the workload: %w", err)
 	}
 	name := databasePrefix + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
 	err = s.onAdmin(ctx, func(conn *pgx.Conn) error {
