@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -30,6 +31,9 @@ func (s *Server) Said(text string) (int, error) {
 func Until(ctx context.Context, limit time.Duration, condition func(context.Context) error) error {
 	return until(ctx, limit, condition)
 }
+
+// Patience changes how long [Cluster.Drain] waits: where something is known to be wrong, and has to be seen soon.
+func (c *Cluster) Patience(limit time.Duration) { c.cfg.DrainLimit = limit }
 
 // RunWith is [Cluster.Run] with more environment.
 func (c *Cluster) RunWith(ctx context.Context, env []string, args ...string) (stdout, stderr []byte, code int, err error) {
@@ -131,5 +135,78 @@ func (l *Load) known(ctx context.Context, o *Operation) error {
 	if err == nil && r.status != http.StatusOK {
 		err = fmt.Errorf("outcome of %s: %d %s", o.Key, r.status, r.body)
 	}
+	return err
+}
+
+// Aim sends one command of its own, until its outcome is known: a receipt or an adjustment by a number of units, or an
+// order ("place") of so many.
+func (l *Load) Aim(ctx context.Context, number int, kind, sku string, units int) *Operation {
+	r := rand.New(rand.NewPCG(l.cfg.Seed, uint64(number))) //nolint:gosec // it has to be repeatable
+	var o *Operation
+	switch kind {
+	case "place":
+		o = l.command(0, 2_000_000+number, kind, nil, order(fmt.Sprintf("aim%d-%d", l.cfg.Seed, number), 0, line{sku, units}))
+	case "receive":
+		o = l.command(0, 2_000_000+number, kind, stockTarget(sku), fmt.Sprintf(`{"quantity":%d}`, units))
+	default:
+		o = l.command(0, 2_000_000+number, kind, stockTarget(sku), fmt.Sprintf(`{"delta":%d}`, units))
+	}
+	l.carryOut(ctx, o, r)
+	return o
+}
+
+// EndLease ends a lease whose holder lives, as if it had not been heard of for too long.
+func (c *Cluster) EndLease(ctx context.Context, name string) error {
+	conn, err := c.Database.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	_, err = conn.Exec(ctx, `UPDATE waybill.leases SET expires_at = clock_timestamp() WHERE name = $1`, name)
+	return err
+}
+
+// Head is the last position of the log.
+func (c *Cluster) Head(ctx context.Context) (position int64, err error) {
+	conn, err := c.Database.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	err = conn.QueryRow(ctx, `SELECT position FROM waybill.log_head`).Scan(&position)
+	return position, err
+}
+
+// Forge publishes a message that is no event of the log into the event stream, as somebody might who got hold of the
+// relay's password.
+func (b *Broker) Forge(ctx context.Context) error {
+	conn, err := b.Connect("relay")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	_, err = js.Publish(ctx, "waybill.evt.order.placed.7", []byte("forged"))
+	return err
+}
+
+// MakeStream makes the event stream, empty, with a first sequence, as an operator might who has lost it and does not
+// want the old events in it.
+func (b *Broker) MakeStream(ctx context.Context, first int64) error {
+	conn, err := b.Connect("admin")
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: eventStream, Subjects: []string{"waybill.evt.>"}, Storage: jetstream.FileStorage, FirstSeq: uint64(first), //nolint:gosec // a position
+	})
 	return err
 }

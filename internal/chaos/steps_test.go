@@ -98,7 +98,7 @@ func TestSteps(t *testing.T) {
 	for _, part := range clusters {
 		t.Run(part, func(t *testing.T) {
 			t.Parallel()
-			a := newArena(t)
+			a := newArena(t, 1)
 			for _, s := range shared[part] {
 				t.Run(s.spec(), func(t *testing.T) { a.take(t, s) })
 			}
@@ -113,9 +113,9 @@ type arena struct {
 	seed uint64
 }
 
-func newArena(t *testing.T) *arena {
+func newArena(t *testing.T, servers int) *arena {
 	t.Helper()
-	return &arena{Cluster: chaos.New(t, chaos.Config{Servers: 1}), all: chaos.NewHistory()}
+	return &arena{Cluster: chaos.New(t, chaos.Config{Servers: servers}), all: chaos.NewHistory()}
 }
 
 // mark is what a process writes when a fault takes place.
