@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
 )
 
 // built holds the programs of one test binary, and the ports that it gave out. TestMain has no other way to hand
@@ -29,7 +30,7 @@ type programs struct {
 }
 
 // Main runs the tests of a package and removes what [Build] built for them. It is what TestMain of this package does,
-// and answers the exit code.
+// and answers the exit code. It is 1 when the tests passed but goroutines were left behind.
 func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "waybill-chaos-bin-")
 	if err != nil {
@@ -45,7 +46,22 @@ func Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "chaos: remove the programs:", err)
 		code = max(code, 1)
 	}
+	if code == 0 {
+		if err := goleak.Find(leftByLinks()...); err != nil {
+			fmt.Fprintln(os.Stderr, "chaos: the tests passed but left goroutines behind:", err)
+			code = 1
+		}
+	}
 	return code
+}
+
+// leftByLinks are goroutines that toxiproxy leaves behind when a toxic is taken off a connection that is closed.
+func leftByLinks() []goleak.Option {
+	return []goleak.Option{
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
+	}
 }
 
 // Build builds the waybill of this source tree with its failpoints, and with further build tags such as that of a seeded

@@ -81,6 +81,9 @@ func Check(ctx context.Context, h *History, c *Cluster) ([]Violation, error) {
 	if err := c.doctor(ctx, &v); err != nil {
 		return v.found, err
 	}
+	if err := c.leaks(ctx, &v); err != nil {
+		return v.found, err
+	}
 	return v.found, c.logs(&v)
 }
 

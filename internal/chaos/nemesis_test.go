@@ -80,9 +80,7 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 		t.Errorf("a fault could not be carried out: %v", err)
 	}
 	healed := time.Now()
-	resolve, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	h := load.Stop(resolve)
+	h := stopped(ctx, load)
 	t.Logf("%d rounds, %d kills, %d bits flipped, %d exits: %s", report.Rounds, report.Kills, report.Flips, report.Exits, faultsOf(report))
 	t.Logf("%s; attempts without an outcome: %s", h.Summary(), h.Failures())
 	if err := c.Drain(ctx); err != nil {
@@ -105,7 +103,21 @@ func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 	for _, v := range found {
 		t.Error(v)
 	}
+	end, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for _, s := range c.Servers {
+		if code, err := s.Terminate(end); err != nil || code != 0 {
+			t.Errorf("%s does not end in order: exit code %d, %v", s.Name, code, err)
+		}
+	}
 	return report
+}
+
+// stopped ends a load: what has no outcome a minute after the heal never gets one.
+func stopped(ctx context.Context, load *chaos.Load) *chaos.History {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return load.Stop(ctx)
 }
 
 // TestShortSeeds wants the fixed seeds to break most of what can be broken: whoever changes the faults changes what a seed

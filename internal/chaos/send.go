@@ -150,7 +150,8 @@ func (s *sender) connection() (*nats.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil {
-		conn, err := s.cluster.Broker.Connect("storefront", nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(100*time.Millisecond))
+		conn, err := s.cluster.Broker.Connect("storefront", nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ReconnectWait(100*time.Millisecond),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // a request that fails says so
 		if err != nil {
 			return nil, err
 		}
