@@ -72,7 +72,7 @@ func shortSteps() []step {
 
 // TestSteps (L1) makes the engine fail at one named moment after the other, under load, with real servers; lets it be
 // started again and come to rest; and wants nothing to be wrong. With -chaos.steps it takes every moment with every
-// fault. Cases of one part of the engine share a cluster, whose log grows from case to case.
+// fault. Some cases share a cluster, whose log grows from case to case.
 func TestSteps(t *testing.T) {
 	cases := shortSteps()
 	if *everyStep {
@@ -83,27 +83,35 @@ func TestSteps(t *testing.T) {
 			}
 		}
 	}
-	shared := map[string][]step{}
-	var clusters []string
-	for n, s := range cases {
-		part, _, _ := strings.Cut(string(s.point), ".")
-		if !*everyStep { // two at a time are all that two processors carry
-			part = []string{"first", "second"}[n%2]
-		}
-		if shared[part] == nil {
-			clusters = append(clusters, part)
-		}
-		shared[part] = append(shared[part], s)
-	}
-	for _, part := range clusters {
-		t.Run(part, func(t *testing.T) {
+	for n, some := range shares(cases) {
+		part, _, _ := strings.Cut(string(some[0].point), ".")
+		t.Run(fmt.Sprintf("%s-%d", part, n+1), func(t *testing.T) {
 			t.Parallel()
 			a := newArena(t, 1)
-			for _, s := range shared[part] {
+			for _, s := range some {
 				t.Run(s.spec(), func(t *testing.T) { a.take(t, s) })
 			}
 		})
 	}
+}
+
+// shares cuts the cases into those that share a cluster: of one part of the engine in the long form, and so few that what
+// the cluster was ever asked can be asked again after each.
+func shares(cases []step) [][]step {
+	const most = 8
+	if !*everyStep {
+		return slices.Collect(slices.Chunk(cases, (len(cases)+1)/2)) // two at a time are all that two processors carry
+	}
+	var all [][]step
+	for _, s := range cases {
+		part, _, _ := strings.Cut(string(s.point), ".")
+		if n := len(all) - 1; n >= 0 && len(all[n]) < most && strings.HasPrefix(string(all[n][0].point), part+".") {
+			all[n] = append(all[n], s)
+			continue
+		}
+		all = append(all, []step{s})
+	}
+	return all
 }
 
 // arena is a cluster that sees one case after the other, and everything that its clients were ever told.
