@@ -55,7 +55,8 @@ func TestNemesis(t *testing.T) {
 func nemesis(t *testing.T, seed uint64, duration time.Duration) chaos.Report {
 	t.Helper()
 	ctx := t.Context()
-	c := chaos.New(t, chaos.Config{})
+	// The engine gives up before the clients do, so that it is heard what it says then.
+	c := chaos.New(t, chaos.Config{Env: []string{"WAYBILL_LIMITS_COMMAND_TIMEOUT=3s"}})
 	var load *chaos.Load
 	t.Cleanup(func() {
 		if !t.Failed() {

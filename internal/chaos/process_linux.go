@@ -7,14 +7,3 @@ import "syscall"
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
-
-// signal sends a signal to a process by its number.
-func signal(pid int, s syscall.Signal) error { return syscall.Kill(pid, s) }
-
-const (
-	signalFreeze    = syscall.SIGSTOP
-	signalThaw      = syscall.SIGCONT
-	signalKill      = syscall.SIGKILL
-	signalTerminate = syscall.SIGTERM
-	signalDump      = syscall.SIGQUIT
-)

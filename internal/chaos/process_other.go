@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !unix
 
 package chaos
 
@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// attributes are none: only Linux ends a child with its parent.
+// attributes are none.
 func attributes() *syscall.SysProcAttr { return nil }
 
-// signal knows no other way than Linux's to stop a process for a while.
+// signal knows no way to stop a process for a while.
 func signal(int, syscall.Signal) error {
-	return errors.New("processes can be stopped for a while on Linux alone")
+	return errors.New("signals can be sent to other processes on Unix alone")
 }
 
 const (
