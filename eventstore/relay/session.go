@@ -286,7 +286,7 @@ func (b *barrier) end(ctx context.Context, from int64) (int64, error) {
 // pass returns how far may be published, at least to position known, when that is behind the barrier. Under load it
 // takes its time: what is appended meanwhile passes with the same write.
 func (b *barrier) pass(ctx context.Context, known int64) (int64, error) {
-	if b.cfg.Lease == nil {
+	if b.cfg.Lease == nil || failpoint.On(failpoint.BugPublishBeforeCommit) {
 		return known, nil
 	}
 	if rest := b.cfg.Pace - b.cfg.Now().Sub(b.held); rest > 0 {
@@ -307,7 +307,7 @@ func (b *barrier) renew(ctx context.Context, upto int64) error {
 
 // hold takes or renews the lease and waits until upto is as durable as the write that records it.
 func (s *session) hold(ctx context.Context, upto int64) error {
-	if s.cfg.Lease == nil || failpoint.On(failpoint.BugPublishBeforeCommit) {
+	if s.cfg.Lease == nil {
 		return nil
 	}
 	held, err := s.cfg.Lease.Hold(ctx, upto)

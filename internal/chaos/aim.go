@@ -40,6 +40,20 @@ func (c *Cluster) RunWith(ctx context.Context, env []string, args ...string) (st
 	return runProgram(ctx, c.Program, args, append(env, c.env...), c.Dir)
 }
 
+// Configure changes a setting of Postgres, as in "wal_writer_delay = '10s'".
+func (d *Database) Configure(ctx context.Context, setting string) error {
+	conn, err := d.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "ALTER SYSTEM SET "+setting); err != nil {
+		return fmt.Errorf("set %s: %w", setting, err)
+	}
+	_, err = conn.Exec(ctx, "SELECT pg_reload_conf()")
+	return err
+}
+
 // EndLeases ends the leases of processes that are no more. They run out by themselves within ten seconds; whoever looks at
 // a hundred cases has no time for that, and the nemesis waits for it often enough.
 func (c *Cluster) EndLeases(ctx context.Context) error {

@@ -73,9 +73,7 @@ func TestBugs(t *testing.T) {
 						return
 					}
 				}
-				if len(found) > 0 {
-					t.Fatalf("something else was violated: %v", found)
-				}
+				t.Logf("run %d: %d violations, none that fits: %v", n+1, len(found), found)
 			}
 			t.Errorf("nobody noticed in %d runs", mostRuns)
 		})
@@ -154,9 +152,15 @@ func plainLoad(t *testing.T, a *arena, sown string) *chaos.Load {
 	return load
 }
 
-// databaseKilled ends Postgres as a loss of power would, while commits go on.
+// databaseKilled ends Postgres as a crash would, while commits go on. Postgres writes what nobody waits for as late as its
+// settings allow.
 func databaseKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 	t.Helper()
+	for _, setting := range []string{"wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"} {
+		if err := a.Database.Configure(t.Context(), setting); err != nil {
+			t.Fatal(err)
+		}
+	}
 	a.begin(t, sown)
 	load := a.load(t, 4)
 	a.more(t, load, 60)
