@@ -107,7 +107,7 @@ func (p Placement) React(s Placing, in Input) (Placing, Reaction, error) {
 		turn.fired(in.Name)
 	case Accepted:
 		turn.now = domain.TimeOf(in.Now)
-		turn.accepted(in.Step)
+		turn.accepted(in.Step, in.Result.Events)
 	case Refused:
 		turn.now = domain.TimeOf(in.Now)
 		err = turn.refused(in.Step, in.Refusal)
@@ -185,7 +185,7 @@ func (t *placementTurn) goOn() {
 	case t.s.PaidFirst:
 		t.wait(WaitForPayment)
 	default:
-		t.confirm()
+		t.confirm("confirm")
 	}
 }
 
@@ -206,14 +206,14 @@ func (t *placementTurn) reserve() {
 	}))
 }
 
-func (t *placementTurn) confirm() {
+func (t *placementTurn) confirm(step string) {
 	steps := []commands.Step{commands.Order(order.Confirm{ID: order.ID(t.s.OrderID), Now: t.now})}
 	if t.s.Reserved {
 		for _, i := range t.items() {
 			steps = append(steps, commands.Stock(stock.Confirm{Key: i.Key, OrderID: t.s.OrderID, ReservationIDs: t.reservations(i.lines), Now: t.now}))
 		}
 	}
-	t.ask("confirm", order.CommandConfirm, steps)
+	t.ask(step, order.CommandConfirm, steps)
 }
 
 func (t *placementTurn) reject(r order.Rejection) {
@@ -286,11 +286,18 @@ func (t *placementTurn) fired(name string) {
 		deadline := t.waitsUntil()
 		steps := []commands.Step{commands.Order(order.Expire{ID: order.ID(t.s.OrderID), Deadline: deadline, Now: t.now})}
 		t.ask("expire", order.CommandExpire, append(steps, t.expireStock()...))
-	case t.s.Reserved && len(t.items()) == 0: // what was reserved was cancelled, and given back then
-		t.lapsed()
 	case t.s.Reserved:
-		t.ask("lapse", stock.CommandExpire, t.expireStock())
+		t.confirm("yield") // it may have been confirmed, and the crash that delayed this timer took the memory of it
 	}
+}
+
+// yield gives the reservations up: their time is over, and the hold still stands.
+func (t *placementTurn) yield() {
+	if len(t.items()) == 0 { // what was reserved was cancelled, and given back then
+		t.lapsed()
+		return
+	}
+	t.ask("lapse", stock.CommandExpire, t.expireStock())
 }
 
 // lapsed goes on waiting for the hold, without reservations.
@@ -310,76 +317,22 @@ func (t *placementTurn) expireStock() []commands.Step {
 	return steps
 }
 
-// cancelled gives the units of cancelled lines back.
-func (t *placementTurn) cancelled(lines []order.CancelledLine) {
-	parts := map[stock.Key][]stock.Part{}
-	left := int64(0)
-	for n := range t.s.Lines {
-		l := &t.s.Lines[n]
-		for _, c := range lines {
-			if c.LineID != l.LineID {
-				continue
-			}
-			units := min(c.Quantity, l.Quantity)
-			l.Quantity -= units
-			if l.NoStock {
-				continue
-			}
-			key := stock.Key{SKU: l.SKU, Location: l.Location}
-			parts[key] = append(parts[key], stock.Part{ReservationID: t.reservation(*l), Quantity: units})
-		}
-		left += l.Quantity
-	}
-	if t.s.Reserved && !t.s.Closed {
-		t.release(parts, "cancelled")
-	}
-	if left == 0 && t.s.Waiting != "" {
-		t.close()
-	}
-}
-
-// release gives units back, each item by itself: what one item refuses, because it is over, must not keep the others.
-func (t *placementTurn) release(parts map[stock.Key][]stock.Part, reason string) {
-	keys := make([]stock.Key, 0, len(parts))
-	for k := range parts {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b stock.Key) int { return strings.Compare(a.Stream(), b.Stream()) })
-	for n, k := range keys {
-		c := stock.Release{Key: k, OrderID: t.s.OrderID, Parts: parts[k], Reason: reason, Now: t.now}
-		t.r.Commands = append(t.r.Commands, Command{Step: "release-" + strconv.Itoa(n+1), Type: stock.CommandRelease, Steps: []commands.Step{commands.Stock(c)}})
-	}
-}
-
-func (t *placementTurn) releaseAll(reason string) {
-	if !t.s.Reserved {
-		return
-	}
-	parts := map[stock.Key][]stock.Part{}
-	for _, i := range t.items() {
-		for _, id := range t.reservations(i.lines) {
-			parts[i.Key] = append(parts[i.Key], stock.Part{ReservationID: id})
-		}
-	}
-	t.s.Reserved = false
-	t.release(parts, reason)
-}
-
 func (t *placementTurn) close() {
 	t.s.Waiting, t.s.Closed = "", true
 	t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
 }
 
-func (t *placementTurn) accepted(step string) {
+func (t *placementTurn) accepted(step string, events []commands.Caused) {
 	switch name, _, _ := strings.Cut(step, "-"); name {
 	case "reserve":
 		t.s.Reserved = true
+		t.trim(events)
 		t.goOn()
-	case "confirm":
+	case "confirm", "yield":
 		if failpoint.On(failpoint.BugExpiryIgnoresConfirmed) {
 			t.releaseAll("expired")
 		}
-		t.s.Confirmed = true
+		t.s.Confirmed, t.s.Waiting = true, ""
 		t.r.Cancel = append(t.r.Cancel, timerReservation, timerHold)
 	case "lapse":
 		t.lapsed()
@@ -402,6 +355,11 @@ func (t *placementTurn) refused(step string, r *commands.Refused) error {
 		t.reject(rejection)
 	case "confirm":
 		return t.confirmRefused(r)
+	case "yield":
+		if r.Code != (order.HoldActive{}).RefusalCode() {
+			return t.confirmRefused(r)
+		}
+		t.yield()
 	case "expire", "lapse":
 		return t.expiryRefused(r)
 	case "reject": // the order was closed by somebody else

@@ -10,6 +10,7 @@ import (
 	"waybill/commands"
 	"waybill/domain"
 	"waybill/domain/order"
+	"waybill/domain/stock"
 	"waybill/processes"
 )
 
@@ -107,16 +108,16 @@ func TestPlacement(t *testing.T) {
 		"cancelled before it was confirmed": {
 			{placed(nil), "reserve-1(2)"},
 			{accepted("reserve-1"), "confirm-1(3)"},
-			{refused("confirm-1", "invalid-transition", "cancelled"), "release-1(1) release-2(1) -reservation -hold done"},
-			{accepted("release-1"), "done"},
-			{refused("release-2", "reservation-closed", ""), "done"},
+			{refused("confirm-1", "invalid-transition", "cancelled"), "release-1-stock-A@MAIN-0(1) release-1-stock-B@BER-0(1) -reservation -hold done"},
+			{accepted("release-1-stock-A@MAIN-0"), "done"},
+			{refused("release-1-stock-B@BER-0", "reservation-closed", ""), "done"},
 			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}), "done"},
 		},
 		"a line is cancelled after it was confirmed": {
 			{placed(nil), "reserve-1(2)"},
 			{accepted("reserve-1"), "confirm-1(3)"},
 			{accepted("confirm-1"), "-reservation -hold done"},
-			{cancelled(order.CancelledLine{LineID: "1", Quantity: 2}), "release-1(1) done"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 2}), "release-1-stock-A@MAIN-1(1) done"},
 		},
 		"reservation lapsed once": {
 			{placed(nil), "reserve-1(2)"},
@@ -163,8 +164,9 @@ func TestPlacement(t *testing.T) {
 			{placed(nil), "reserve-1(2)"},
 			{accepted("reserve-1"), "confirm-1(3)"},
 			{refused("confirm-1", hold, ""), "reservation+15m0s waits:hold"},
-			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}), "release-1(1) release-2(1) waits:hold"},
-			{fired("reservation", 15*time.Minute), "waits:hold"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}), "release-1-stock-A@MAIN-0(1) release-1-stock-B@BER-0(1) waits:hold"},
+			{fired("reservation", 15*time.Minute), "yield-1(1) waits:hold"},
+			{refused("yield-1", hold, "pending"), "waits:hold"},
 			{event(order.HoldReleased{HoldID: "h"}), "confirm-1(1)"},
 			{accepted("confirm-1"), "-reservation -hold done"},
 		},
@@ -193,9 +195,24 @@ func TestPlacement(t *testing.T) {
 			{placed(nil), "reserve-1(2)"},
 			{accepted("reserve-1"), "confirm-1(3)"},
 			{refused("confirm-1", hold, "pending"), "reservation+15m0s waits:hold"},
-			{fired("reservation", 15*time.Minute), "lapse-1(2) waits:hold"},
+			{fired("reservation", 15*time.Minute), "yield-1(3) waits:hold"},
+			{refused("yield-1", hold, "pending"), "lapse-1(2) waits:hold"},
 			{accepted("lapse-1"), "waits:hold"},
 			{event(order.HoldReleased{HoldID: "h"}), "reserve-2(2)"},
+		},
+		"confirmed, and the crash that took the memory of it lasted": {
+			{placed(nil), "reserve-1(2)"},
+			{accepted("reserve-1"), "confirm-1(3)"},
+			{refused("confirm-1", hold, "pending"), "reservation+15m0s waits:hold"},
+			{fired("reservation", time.Hour), "yield-1(3) waits:hold"},
+			{accepted("yield-1"), "-reservation -hold done"},
+		},
+		"reserved in an earlier run, before units were cancelled": {
+			{placed(nil), "reserve-1(2)"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 2}), ""},
+			{processes.Accepted{Key: "o1", Step: "reserve-1", Now: t0, Result: commands.Result{Events: []commands.Caused{
+				{Event: stock.Reserved{OrderID: "o1", Reservations: []stock.Granted{{ReservationID: "o1:1:1", FromStock: 3}, {ReservationID: "o1:3:1", FromStock: 1, Backordered: 1}}}},
+			}}}, "release-1-stock-A@MAIN-1(1) confirm-1(3)"},
 		},
 		"a hold ends by itself": {
 			{placed(nil), "reserve-1(2)"},
@@ -224,7 +241,7 @@ func TestPlacement(t *testing.T) {
 		"cancelled while it waits for money": {
 			{placed(prepaid), "reserve-1(2)"},
 			{accepted("reserve-1"), "reservation+15m0s waits:payment"},
-			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}, order.CancelledLine{LineID: "4", Quantity: 1}), "release-1(1) release-2(1) -reservation -hold done"},
+			{cancelled(order.CancelledLine{LineID: "1", Quantity: 3}, order.CancelledLine{LineID: "2", Quantity: 1}, order.CancelledLine{LineID: "3", Quantity: 2}, order.CancelledLine{LineID: "4", Quantity: 1}), "release-1-stock-A@MAIN-0(1) release-1-stock-B@BER-0(1) -reservation -hold done"},
 			{fired("reservation", 15*time.Minute), "done"},
 		},
 	}

@@ -222,6 +222,19 @@ func TestDecisions(t *testing.T) {
 			}},
 			nil,
 		},
+		"units beyond those to keep are released": {
+			[]stock.Event{received, held("o1", "r1", 3, 2, t0+99), held("o1", "r2", 1, 0, t0+99)},
+			stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: "r1", Keep: 2}, {ReservationID: "r2", Keep: 1}}, Reason: "cut", Now: now},
+			[]stock.Event{stock.ReservationReleased{
+				OrderID: "o1", Parts: []stock.ReleasedPart{{ReservationID: "r1", FromStock: 1, Backordered: 2}}, Reason: "cut", At: now,
+			}},
+			nil,
+		},
+		"there are no units beyond those to keep": {
+			[]stock.Event{received, held("o1", "r1", 3, 0, t0+99)},
+			stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: "r1", Keep: 4}}, Reason: "cut", Now: now},
+			nil, nil,
+		},
 		"a receipt":                          {nil, stock.Receive{Key: shirt, MovementID: "m1", Quantity: 10, Now: t0}, []stock.Event{received}, nil},
 		"the same receipt again is done":     {[]stock.Event{received}, stock.Receive{Key: shirt, MovementID: "m1", Quantity: 10, Now: now}, nil, nil},
 		"another one under its id":           {[]stock.Event{received}, stock.Receive{Key: shirt, MovementID: "m1", Quantity: 9, Now: now}, nil, stock.MovementConflict{MovementID: "m1", Kind: stock.MovementReceive, Quantity: 10}},

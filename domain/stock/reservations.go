@@ -27,7 +27,8 @@ type Confirm struct {
 // Part names a reservation and how many of its units are meant.
 type Part struct {
 	ReservationID string
-	Quantity      int64 // 0 for all that are open
+	Quantity      int64 // 0 for all that are open, but for those to keep
+	Keep          int64 // units that stay, if there are as many; Quantity is 0 then
 }
 
 // Release gives units of reservations of one order back. Units that wait for a receipt go first.
@@ -207,6 +208,12 @@ func (c Release) decide(i *Item) ([]Event, error) {
 		if err := checkRange("quantity", p.Quantity, 0); err != nil {
 			return nil, err
 		}
+		if err := checkRange("keep", p.Keep, 0); err != nil {
+			return nil, err
+		}
+		if p.Keep > 0 && p.Quantity > 0 {
+			return nil, domain.InvalidField{Field: "keep", Reason: "stands beside a quantity, and only one of the two can be meant"}
+		}
 		if slices.ContainsFunc(c.Parts[:n], func(b Part) bool { return b.ReservationID == p.ReservationID }) {
 			return nil, repeats(p.ReservationID)
 		}
@@ -238,7 +245,7 @@ func (i *Item) release(orderID string, p Part) (ReleasedPart, error) {
 	if r.OrderID != orderID {
 		return ReleasedPart{}, UnknownReservation{ReservationID: p.ReservationID, OrderID: orderID}
 	}
-	quantity := cmp.Or(p.Quantity, r.Quantity())
+	quantity := cmp.Or(p.Quantity, max(r.Quantity()-p.Keep, 0))
 	if quantity > r.Quantity() {
 		return ReleasedPart{}, QuantityExceedsReserved{ReservationID: r.ID, Requested: quantity, Open: r.Quantity()}
 	}
