@@ -18,6 +18,7 @@ import (
 
 const (
 	eventStream   = "WAYBILL_EVENTS"
+	commandStream = "WAYBILL_COMMANDS"
 	natsConfig    = "../../nats.conf" // of this repository, from where its tests run
 	natsStoreLine = `"/var/lib/nats/waybill"`
 )

@@ -59,11 +59,12 @@ type Cluster struct {
 // processes are made and not started: see [Cluster.Start].
 func New(tb testing.TB, cfg Config) *Cluster {
 	tb.Helper()
+	program, natsServer := Build(tb, cfg.Tags...), BuildNATS(tb)
 	dir, err := os.MkdirTemp("", "waybill-chaos-") //nolint:usetesting // Postgres runs as another user, who may not pass through t.TempDir
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &Cluster{Dir: dir, Program: Build(tb, cfg.Tags...), cfg: cfg}
+	c := &Cluster{Dir: dir, Program: program, cfg: cfg}
 	if c.cfg.Servers == 0 {
 		c.cfg.Servers = 2
 	}
@@ -82,7 +83,7 @@ func New(tb testing.TB, cfg Config) *Cluster {
 	})
 	ctx, cancel := context.WithTimeout(tb.Context(), 3*time.Minute)
 	defer cancel()
-	if err := c.bringUp(ctx, BuildNATS(tb)); err != nil {
+	if err := c.bringUp(ctx, natsServer); err != nil {
 		tb.Fatalf("bring a cluster up: %v", err)
 	}
 	return c

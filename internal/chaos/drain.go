@@ -28,8 +28,8 @@ SELECT format('%s read models were ever folded', count(*)) FROM projections.vers
 UNION ALL
 SELECT 'no process was ever run' FROM processes.checkpoints HAVING count(*) = 0`
 
-// Drain waits until the stream, every read model and every process are where the log is, nothing is parked and no order
-// waits. The error says what was missing at the end of the limit.
+// Drain waits until the stream, every read model and every process are where the log is, nothing is parked, and neither an
+// order nor a command in the intake waits. The error says what was missing at the end of the limit.
 func (c *Cluster) Drain(ctx context.Context) error {
 	return until(ctx, c.cfg.DrainLimit, func(ctx context.Context) error {
 		for _, s := range c.Servers {
@@ -57,9 +57,16 @@ func (c *Cluster) Drain(ctx context.Context) error {
 		if err := conn.QueryRow(ctx, `SELECT position FROM waybill.log_head`).Scan(&head); err != nil {
 			return err
 		}
-		state, err := c.streamState(ctx)
+		state, err := c.streamState(ctx, eventStream)
 		if err != nil {
 			return err
+		}
+		queue, err := c.streamState(ctx, commandStream)
+		if err != nil {
+			return err
+		}
+		if queue.Msgs > 0 {
+			return fmt.Errorf("%d commands wait in the intake", queue.Msgs)
 		}
 		if state.LastSeq != head {
 			return fmt.Errorf("the stream ends at %d, the log at %d", state.LastSeq, head)
@@ -68,8 +75,8 @@ func (c *Cluster) Drain(ctx context.Context) error {
 	})
 }
 
-func (c *Cluster) streamState(ctx context.Context) (jetstream.StreamState, error) {
-	conn, err := c.Broker.Connect("consumer")
+func (c *Cluster) streamState(ctx context.Context, name string) (jetstream.StreamState, error) {
+	conn, err := c.Broker.Connect("admin")
 	if err != nil {
 		return jetstream.StreamState{}, err
 	}
@@ -78,9 +85,9 @@ func (c *Cluster) streamState(ctx context.Context) (jetstream.StreamState, error
 	if err != nil {
 		return jetstream.StreamState{}, err
 	}
-	stream, err := js.Stream(ctx, eventStream)
+	stream, err := js.Stream(ctx, name)
 	if err != nil {
-		return jetstream.StreamState{}, fmt.Errorf("look at stream %s: %w", eventStream, err)
+		return jetstream.StreamState{}, fmt.Errorf("look at stream %s: %w", name, err)
 	}
 	return stream.CachedInfo().State, nil
 }

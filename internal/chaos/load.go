@@ -25,8 +25,8 @@ type LoadConfig struct {
 }
 
 // Load are clients that send commands over HTTP and now and then over NATS, each under a key of its own, and send a command
-// again under the same key, to any of the servers, until they know what became of it. Some of them look at what they did,
-// and one more client follows the events.
+// again under the same key, to any of the servers, until they know what became of it. Some commands are put into the
+// durable intake first. Some clients look at what they did, and one more follows the events.
 type Load struct {
 	cluster *Cluster
 	cfg     LoadConfig
@@ -255,6 +255,14 @@ func (l *Load) some(r *rand.Rand) (placed, bool) {
 func (l *Load) carryOut(ctx context.Context, o *Operation, r *rand.Rand) {
 	defer l.history.Add(o)
 	pause := 5 * time.Millisecond
+	if r.IntN(20) == 0 { // it is carried out from the queue, or by what follows, whichever is first; and never twice
+		a := Attempt{Server: "queue", Start: l.history.now(), Err: "queued"}
+		if err := l.sender.queue(ctx, o, time.Second); err != nil {
+			a.Err = err.Error()
+		}
+		a.End = l.history.now()
+		o.Attempts = append(o.Attempts, a)
+	}
 	for {
 		timeout := l.cfg.Timeout
 		if r.IntN(12) == 0 {

@@ -244,7 +244,7 @@ func (l *storedLog) realTime(h *History, v *violations) {
 
 // stream wants every message of the event stream to be the event of its sequence, from the first to the end of the log.
 func (l *storedLog) stream(ctx context.Context, c *Cluster, v *violations) error {
-	state, err := c.streamState(ctx)
+	state, err := c.streamState(ctx, eventStream)
 	if err != nil {
 		v.add("I10", "%v", err)
 		return nil

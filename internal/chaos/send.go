@@ -111,28 +111,9 @@ func number(text string) int64 {
 	return n
 }
 
-// overNATS sends a command as a request, in which what an address says over HTTP stands in the body.
+// overNATS sends a command as a request.
 func (s *sender) overNATS(ctx context.Context, o *Operation) (reply, error) {
-	conn, err := s.connection()
-	if err != nil {
-		return reply{}, err
-	}
-	body := map[string]json.RawMessage{}
-	if err := json.Unmarshal([]byte(o.Request), &body); err != nil {
-		return reply{}, err
-	}
-	for name, value := range o.Target {
-		body[name] = json.RawMessage(strconv.Quote(value))
-	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return reply{}, err
-	}
-	m := nats.NewMsg("waybill.cmd." + o.Command)
-	m.Data = text
-	m.Header.Set("Authorization", "Bearer "+s.cluster.Key)
-	m.Header.Set("Idempotency-Key", o.Key)
-	answer, err := conn.RequestMsgWithContext(ctx, m)
+	answer, err := s.request(ctx, "waybill.cmd.", o)
 	if err != nil {
 		return reply{}, err
 	}
@@ -144,6 +125,38 @@ func (s *sender) overNATS(ctx context.Context, o *Operation) (reply, error) {
 		r.status = int(number(code))
 	}
 	return r, nil
+}
+
+// queue puts a command into the durable intake. That it is there is all that the sender hears.
+func (s *sender) queue(ctx context.Context, o *Operation, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, err := s.request(ctx, "waybill.in.", o)
+	return err
+}
+
+// request sends a command over NATS, with what an address says over HTTP in the body.
+func (s *sender) request(ctx context.Context, prefix string, o *Operation) (*nats.Msg, error) {
+	conn, err := s.connection()
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(o.Request), &body); err != nil {
+		return nil, err
+	}
+	for name, value := range o.Target {
+		body[name] = json.RawMessage(strconv.Quote(value))
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	m := nats.NewMsg(prefix + o.Command)
+	m.Data = text
+	m.Header.Set("Authorization", "Bearer "+s.cluster.Key)
+	m.Header.Set("Idempotency-Key", o.Key)
+	return conn.RequestMsgWithContext(ctx, m)
 }
 
 func (s *sender) connection() (*nats.Conn, error) {
