@@ -81,6 +81,7 @@ func Workloads() []Workload {
 		visible(""),
 		live(),
 		memory(""),
+		growth(),
 		batch(),
 		hot(),
 		load(),

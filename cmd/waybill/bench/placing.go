@@ -66,7 +66,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, statu
 
 // place sends an order under a key of its own, and returns the position that it was accepted at.
 func (c *client) place(ctx context.Context, body []byte) (int64, error) {
-	header, _, err := c.do(ctx, http.MethodPost, "/v1/orders", body, http.StatusCreated, "Idempotency-Key", uuid.NewString())
+	header, _, err := c.do(ctx, http.MethodPost, "/v1/orders", body, http.StatusCreated, "Idempotency-Key", newID().String())
 	if err != nil {
 		return 0, err
 	}
@@ -213,7 +213,7 @@ func (o *onTheWay) oldest(now time.Time) (age time.Duration, n int) {
 }
 
 const (
-	lookEvery  = 20 * time.Millisecond  // how often the order list is looked at
+	lookEvery  = 25 * time.Millisecond  // how often the order list is looked at
 	steerEvery = 100 * time.Millisecond // how often the window is set
 	// aimedLag is how far behind the slowest consumer may be: the window is set so that it is about there. More orders on
 	// their way would mean more lag and hardly more orders a second, fewer would leave the engine idle in between.

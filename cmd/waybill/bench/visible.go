@@ -44,13 +44,15 @@ func visible(program string) Workload {
 					}
 					return []Side{ours, theirs}, nil
 				},
-				// The rate is the same on both sides; what is compared is how long it takes.
-				Compare: func(ours, theirs Measurement) (yardstick, ratio float64) {
-					return quantile(theirs.Latency, 50), quantile(theirs.Latency, 50) / max(quantile(ours.Latency, 50), 0.001)
-				},
+				Compare: compareMedians, // the rate is the same on both sides
 			}}, nil
 		},
 	}
+}
+
+// compareMedians is for sides that differ in how long something takes them.
+func compareMedians(ours, theirs Measurement) (yardstick, ratio float64) {
+	return quantile(theirs.Latency, 50), quantile(theirs.Latency, 50) / max(quantile(ours.Latency, 50), 0.001)
 }
 
 // paced does something at a fixed rate for a time. What is late is not left out: it begins as soon as a worker is free,
