@@ -318,7 +318,8 @@ func at(p *problem.Problem, instance string) *problem.Problem {
 	return p
 }
 
-// unreachable tells whether err comes from the way to the database rather than from what was asked of it.
+// unreachable tells whether err comes from the way to the database, or from how it is at the moment, rather than from what
+// was asked of it.
 func unreachable(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
@@ -327,9 +328,11 @@ func unreachable(err error) bool {
 		return true
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// Class 08 is the connection's, 57P01 to 57P03 are a server that goes down or comes up.
+		// Class 08 is the connection's, 53 that of a full server, 57P01 to 57P03 are one that goes down or comes up. 55P03
+		// is a lock that somebody else held for too long, 57014 a statement that took too long, usually behind a lock too.
 		// https://www.postgresql.org/docs/current/errcodes-appendix.html
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "57P") ||
+			pg.Code == "55P03" || pg.Code == "57014"
 	}
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }

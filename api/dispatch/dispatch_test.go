@@ -75,6 +75,10 @@ func TestEveryFailureHasItsProblem(t *testing.T) {
 		{eventstore.ErrClosed, problem.Draining, 503},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, problem.Unavailable, 503},
 		{&pgconn.PgError{Code: "57P01"}, problem.Unavailable, 503},
+		{fmt.Errorf("load: %w", &pgconn.PgError{Code: "55P03"}), problem.Unavailable, 503}, // somebody holds a lock for too long
+		{&pgconn.PgError{Code: "57014"}, problem.Unavailable, 503},                         // a statement took too long
+		{&pgconn.PgError{Code: "53300"}, problem.Unavailable, 503},                         // too many connections
+		{&pgconn.PgError{Code: "42601"}, problem.Internal, 500},
 		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), problem.Unavailable, 503},
 		{&commands.VersionError{Stream: "stock-A@B", Expected: 3, Actual: 4}, problem.VersionMismatch, 412},
 		{&commands.Refused{Code: "insufficient-stock", Detail: "no"}, "insufficient-stock", 422},

@@ -93,6 +93,11 @@ func (h *History) resolved(v *violations) {
 		v.add("I13", "%s", says)
 	}
 	for _, o := range h.Operations() {
+		for _, a := range o.Attempts {
+			if a.Code == "internal" {
+				v.add("I8", "%s %s was answered 500 by %s, as if there were a fault in the program", o.Kind, o.Key, a.Server)
+			}
+		}
 		switch o.Outcome {
 		case Unknown:
 			last := o.Attempts[len(o.Attempts)-1]
