@@ -137,7 +137,7 @@ func decodeVerdict(v *eventstore.Verdict) (storedVerdict, error) {
 	switch {
 	case s.V != verdictVersion:
 		return storedVerdict{}, fmt.Errorf("decode verdict: form %d is not known here", s.V)
-	case v.Refused != (s.Refusal != nil), !v.Refused && s.SameAs == nil && s.Unchanged == nil:
+	case v.Refused != (s.Refusal != nil), !v.Refused && s.SameAs == nil && len(s.Unchanged) == 0:
 		return storedVerdict{}, fmt.Errorf("decode verdict: refused is %t, data says otherwise", v.Refused)
 	}
 	return s, nil
