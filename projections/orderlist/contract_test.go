@@ -11,3 +11,7 @@ import (
 func TestContract(t *testing.T) {
 	projectiontest.Run(t, orderlist.Projection{}, historytest.Samples()...)
 }
+
+func TestAnyBatches(t *testing.T) {
+	historytest.AnyBatches(t, orderlist.Projection{})
+}
