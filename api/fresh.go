@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"waybill/api/dispatch"
 	"waybill/api/problem"
 	"waybill/projections"
 	"waybill/projections/keyset"
@@ -138,6 +139,9 @@ func (s *Server) readError(ctx context.Context, err error) error {
 		return err
 	}
 	s.log.ErrorContext(ctx, "query failed", slog.String("request_id", c.requestID), slog.Any("error", err))
+	if dispatch.Unreachable(err) {
+		return problem.New(problem.Unavailable, "the database cannot be reached at the moment")
+	}
 	return problem.Of(err)
 }
 

@@ -2,13 +2,17 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"waybill/api"
 	"waybill/api/apitest"
@@ -42,6 +46,45 @@ func (s *slow) WaitFor(ctx context.Context, name string, position int64) error {
 		}
 	}
 	return s.Checkpoints.WaitFor(ctx, name, position)
+}
+
+// away is a read model whose database does not answer.
+type away struct {
+	api.Checkpoints
+
+	err error
+}
+
+func (a *away) Position(ctx context.Context, name string) (int64, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	return a.Checkpoints.Position(ctx, name)
+}
+
+func TestQueriesSayThatTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	var model *away
+	s := apitest.New(t, func(c *api.Config) {
+		model = &away{Checkpoints: c.Checkpoints}
+		c.Checkpoints = model
+	})
+	id := placed(t, s)
+	for _, tt := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{&pgconn.PgError{Code: "57P03"}, http.StatusServiceUnavailable, problem.Unavailable},
+		{&pgconn.PgError{Code: "55P03"}, http.StatusServiceUnavailable, problem.Unavailable},
+		{io.ErrUnexpectedEOF, http.StatusServiceUnavailable, problem.Unavailable},
+		{errors.New("of the program"), http.StatusInternalServerError, problem.Internal},
+	} {
+		model.err = fmt.Errorf("read the checkpoint: %w", tt.err)
+		if a := s.Do(http.MethodGet, "/v1/orders/"+id, ""); a.Status != tt.status || a.Code() != tt.code {
+			t.Errorf("%v: %d %s", tt.err, a.Status, a.Body)
+		}
+	}
 }
 
 func TestReadYourWrites(t *testing.T) {

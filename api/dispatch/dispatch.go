@@ -305,7 +305,7 @@ func (d *Dispatcher) problemOf(ctx context.Context, r *Request, id uuid.UUID, er
 		return at(problem.New(problem.TimedOut, "the command was not carried out in time; nothing was stored"), instance)
 	}
 	p := problem.Of(err)
-	if unreachable(err) {
+	if Unreachable(err) {
 		p = problem.New(problem.Unavailable, "the log cannot be reached at the moment; nothing was stored")
 	}
 	d.log.ErrorContext(ctx, "command failed", slog.String("request_id", r.RequestID), slog.String("command_id", id.String()),
@@ -318,9 +318,9 @@ func at(p *problem.Problem, instance string) *problem.Problem {
 	return p
 }
 
-// unreachable tells whether err comes from the way to the database, or from how it is at the moment, rather than from what
+// Unreachable tells whether err comes from the way to the database, or from how it is at the moment, rather than from what
 // was asked of it.
-func unreachable(err error) bool {
+func Unreachable(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}

@@ -186,7 +186,10 @@ func (s *sender) look(ctx context.Context, at *Server, a Accept) (stale string, 
 	if err != nil {
 		return "", err
 	}
-	if r.status >= 500 || r.status == http.StatusTooManyRequests {
+	if r.status == http.StatusInternalServerError {
+		return fmt.Sprintf("order %s was asked for, and %s answers as if there were a fault in the program: %s", a.OrderID, at.Name, r.body), nil
+	}
+	if r.status > 500 || r.status == http.StatusTooManyRequests {
 		return "", fmt.Errorf("%d %s", r.status, r.body)
 	}
 	var got struct {
