@@ -45,6 +45,9 @@ func growth() Workload {
 	}
 }
 
+// projectStep is how many events a read model is given at a time to fold.
+const projectStep = 500_000
+
 // grown is a log that grows from one contest to the next.
 type grown struct {
 	env      *Env // of the workload
@@ -178,9 +181,12 @@ func (g *grown) project(ctx context.Context) (err error) {
 		return err
 	}
 	for _, p := range []projections.Projection{orderlist.Projection{}, stuckorders.Projection{}} {
-		m := &readModel{projection: p, log: log, head: head.Position, pool: pool}
-		if _, err := m.fold(ctx); err != nil {
-			return err
+		m := &readModel{projection: p, log: log, pool: pool}
+		for m.head < head.Position { // in steps, because the patience with each is limited
+			m.head = min(m.head+projectStep, head.Position)
+			if _, err := m.fold(ctx); err != nil {
+				return err
+			}
 		}
 		schema := projections.SchemaName(p.Name(), p.Version())
 		for _, table := range p.Tables() {
