@@ -18,6 +18,9 @@ import (
 // send as fast as they are answered, but only so many orders are on their way at one time, and that number is set ten
 // times a second so that the slowest read model stays a third of a second behind the log, or less. If it is a second or
 // more behind at the end of a round, there is no figure but an error.
+//
+// Clients and NATS run in this process, the engine in one of its own. By a profile, the clients with all of net/http take
+// about 2 % of the CPU time of everything together, and NATS 10 %: the load does not stand in its own way.
 func httpOrders(program string) Workload {
 	return Workload{
 		Name:      "http",
@@ -97,8 +100,8 @@ func watchers(ctx context.Context, e *Env) (*pgxpool.Pool, error) {
 
 func (o *orders) side() Side { return Side{Name: "http", Run: o.run} }
 
-// times are how long a round warms up, and how long it is measured. A round is longer than those of other workloads, because what falls
-// behind does so slowly.
+// times are how long a round warms up, and how long it is measured. A round is longer than those of other workloads,
+// because what falls behind does so slowly.
 func (o *orders) times(r Round) (warm, stretch time.Duration) {
 	switch {
 	case o.size == Full && r.Number > 0:
