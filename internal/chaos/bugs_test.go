@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,33 +52,50 @@ func TestBugs(t *testing.T) {
 			t.Errorf("%s: no scenario shows it", b.Bug)
 		}
 	}
-	for _, s := range all {
-		t.Run(string(s.bug), func(t *testing.T) {
-			t.Parallel()
-			a := newArena(t, max(s.servers, 1))
-			began := time.Now()
-			for _, v := range a.judge(t, s.run(t, a, "")) {
-				t.Errorf("without the bug: %s", v)
+	todo := make(chan scenario)
+	var wg sync.WaitGroup
+	for range together {
+		wg.Go(func() {
+			for s := range todo {
+				t.Run(string(s.bug), func(t *testing.T) { s.show(t) })
 			}
-			if t.Failed() {
-				return
-			}
-			clean := time.Since(began)
-			began = time.Now()
-			a.Patience(6 * time.Second)
-			for n := range mostRuns {
-				found := a.judge(t, s.run(t, a, string(s.bug)+"=on;"))
-				for _, v := range found {
-					if slices.Contains(s.caught, v.Invariant) {
-						t.Logf("clean without it after %.1f s; caught in run %d after %.1f s by %s", clean.Seconds(), n+1, time.Since(began).Seconds(), v)
-						return
-					}
-				}
-				t.Logf("run %d: %d violations, none that fits: %v", n+1, len(found), found)
-			}
-			t.Errorf("nobody noticed in %d runs", mostRuns)
 		})
 	}
+	for _, s := range all {
+		todo <- s
+	}
+	close(todo)
+	wg.Wait()
+}
+
+// together is how many scenarios run at once: they wait most of the time.
+const together = 4
+
+// show runs a scenario without its bug and then with it.
+func (s scenario) show(t *testing.T) {
+	t.Helper()
+	a := newArena(t, max(s.servers, 1))
+	began := time.Now()
+	for _, v := range a.judge(t, s.run(t, a, "")) {
+		t.Errorf("without the bug: %s", v)
+	}
+	if t.Failed() {
+		return
+	}
+	clean := time.Since(began)
+	began = time.Now()
+	a.Patience(5 * time.Second)
+	for n := range mostRuns {
+		found := a.judge(t, s.run(t, a, string(s.bug)+"=on;"))
+		for _, v := range found {
+			if slices.Contains(s.caught, v.Invariant) {
+				t.Logf("%s: clean without it after %.1f s; caught in run %d after %.1f s by %s", s.bug, clean.Seconds(), n+1, time.Since(began).Seconds(), v)
+				return
+			}
+		}
+		t.Logf("run %d: %d violations, none that fits: %v", n+1, len(found), found)
+	}
+	t.Errorf("%s: nobody noticed in %d runs", s.bug, mostRuns)
 }
 
 // begin has all servers killed and started with what FAILPOINTS is to say.
@@ -95,7 +113,7 @@ func (a *arena) begin(t *testing.T, failpoints string, env ...string) {
 func (a *arena) load(t *testing.T, clients int) *chaos.Load {
 	t.Helper()
 	a.seed++
-	load, err := chaos.StartLoad(t.Context(), a.Cluster, chaos.LoadConfig{Clients: clients, Seed: a.seed})
+	load, err := chaos.StartLoad(t.Context(), a.Cluster, chaos.LoadConfig{Clients: clients, Seed: a.seed, Direct: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +174,7 @@ func plainLoad(t *testing.T, a *arena, sown string) *chaos.Load {
 // settings allow.
 func databaseKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 	t.Helper()
-	for _, setting := range []string{"wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'"} {
+	for _, setting := range []string{"wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'", "bgwriter_lru_maxpages = 0", "autovacuum = off"} {
 		if err := a.Database.Configure(t.Context(), setting); err != nil {
 			t.Fatal(err)
 		}

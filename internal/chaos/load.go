@@ -22,6 +22,9 @@ type LoadConfig struct {
 	// Timeout is how long a client waits for an answer before it sends the command again; default 4 s. Now and then a
 	// client is far less patient.
 	Timeout time.Duration
+	// Direct leaves the durable intake out. What a process has taken from it when it is killed comes again after half a
+	// minute only.
+	Direct bool
 }
 
 // Load are clients that send commands over HTTP and now and then over NATS, each under a key of its own, and send a command
@@ -255,7 +258,7 @@ func (l *Load) some(r *rand.Rand) (placed, bool) {
 func (l *Load) carryOut(ctx context.Context, o *Operation, r *rand.Rand) {
 	defer l.history.Add(o)
 	pause := 5 * time.Millisecond
-	if r.IntN(20) == 0 { // it is carried out from the queue, or by what follows, whichever is first; and never twice
+	if r.IntN(20) == 0 && !l.cfg.Direct { // it is carried out from the queue, or by what follows, whichever is first; and never twice
 		a := Attempt{Server: "queue", Start: l.history.now(), Err: "queued"}
 		if err := l.sender.queue(ctx, o, time.Second); err != nil {
 			a.Err = err.Error()

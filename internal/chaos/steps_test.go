@@ -150,7 +150,7 @@ func (a *arena) take(t *testing.T, s step) {
 	}
 	defer a.Supervise(ctx)()
 	a.seed++
-	load, err := chaos.StartLoad(ctx, a.Cluster, chaos.LoadConfig{Clients: 4, Seed: a.seed})
+	load, err := chaos.StartLoad(ctx, a.Cluster, chaos.LoadConfig{Clients: 4, Seed: a.seed, Direct: true})
 	if err != nil {
 		t.Fatal(err)
 	}
