@@ -98,7 +98,7 @@ func (s *Postgres) Run(ctx context.Context) error {
 // unknown says that an earlier attempt may have been committed.
 func (s *Postgres) carryOut(ctx context.Context, b *batch, unknown bool) error {
 	// What was encoded while the batch before was under way does not know yet which of that have failed.
-	slow := unknown || slices.ContainsFunc(b.items, func(it item) bool { return it.p.overtaken() })
+	slow := unknown || b.hasty || slices.ContainsFunc(b.items, func(it item) bool { return it.p.overtaken() })
 	t := &try{store: s, batch: b, limit: time.NewTimer(s.cfg.RetryFor), slow: slow, unknown: unknown}
 	defer t.limit.Stop()
 	for {

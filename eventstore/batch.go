@@ -22,6 +22,10 @@ type batch struct {
 	weight int   // of all its proposals, taken or not
 	bytes  int   // of all its proposals
 
+	// hasty: a proposal loses to a neighbour while nobody knows whether its command stands in the log already, which
+	// would be its answer. So the batch is decided again on the slow path.
+	hasty bool
+
 	versions map[string]int64  // as the batch leaves them
 	commands map[uuid.UUID]int // items that the batch takes, by command
 	claims   map[string]int    // items that the batch takes, by claim
@@ -87,7 +91,7 @@ func (b *batch) reset() {
 		b.event.data.buf = nil
 	}
 	clear(b.items)
-	b.items, b.known, b.events, b.weight, b.bytes = b.items[:0], nil, 0, 0, 0
+	b.items, b.known, b.hasty, b.events, b.weight, b.bytes = b.items[:0], nil, false, 0, 0, 0
 	clear(b.versions)
 	clear(b.commands)
 	clear(b.claims)
@@ -119,6 +123,7 @@ func (b *batch) add(p *Proposal, firstID uuid.UUID) {
 		b.take(&it, len(b.items))
 	} else if it.fate != wasCommitted {
 		b.refused[p] = struct{}{}
+		b.hasty = b.hasty || (b.known == nil && it.fate != repeats)
 	}
 	b.items = append(b.items, it)
 }

@@ -415,9 +415,6 @@ func (c *client) append(stream string, expected int64) {
 		out, err := c.try(commit)
 		switch {
 		case err == nil:
-			if doubtful && out.fate == refused {
-				out = c.lookUp(commit, out)
-			}
 			if out.fate == done {
 				c.known[stream] = out.version
 			} else {
@@ -433,21 +430,6 @@ func (c *client) append(stream string, expected int64) {
 		if c.rnd.IntN(2) == 0 {
 			c.add(porcupine.Operation{ClientId: c.id, Input: in, Call: call, Output: told{fate: unknown}, Return: math.MaxInt64})
 			return
-		}
-	}
-}
-
-// lookUp asks for the outcome of a command that was refused when it was sent again. Among queued neighbours that moved
-// the stream, a repeated command may be told of them rather than of its own outcome.
-func (c *client) lookUp(commit eventstore.Commit, otherwise told) told {
-	for {
-		o, ok, err := c.log.Outcome(c.t.Context(), commit.CommandID)
-		switch {
-		case err != nil: // cut off
-		case ok:
-			return told{version: commit.Streams[0].Expected + 1, first: o.Receipt.First}
-		default:
-			return otherwise
 		}
 	}
 }

@@ -134,6 +134,26 @@ func queuedDuplicates(t *testing.T, log eventstore.Log) {
 	wantHead(t, log, 3)
 }
 
+// overtakenDuplicate repeats a stored command while a neighbour in the queue moves its stream: what it is told is its
+// own outcome, not that the stream has moved.
+func overtakenDuplicate(t *testing.T, log eventstore.Log) {
+	c := commit(to("order-1", 0, 1))
+	first := mustAppend(t, log, c)
+	for v := int64(1); v < 6; v++ {
+		next, err := log.Propose(t.Context(), commit(to("order-1", v, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := log.Propose(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		receiptOf(t, next)
+		_, err = again.Wait(t.Context())
+		wantDuplicate(t, err, first)
+	}
+}
+
 func claims(t *testing.T, log eventstore.Log) {
 	a := commit(to("order-0", 0, 1), to("order-1", 0, 2))
 	a.Claims = []string{"source:web/1", "source:web/2"}

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) eventstore.Log) {
 		{"a repeated command gets the stored outcome", duplicates},
 		{"a repeated command among concurrent ones", concurrentDuplicates},
 		{"a repeated command among queued ones", queuedDuplicates},
+		{"a repeated command behind one that moved its stream", overtakenDuplicate},
 		{"claims", claims},
 		{"claims among queued commits", queuedClaims},
 		{"queued commits follow one another", chains},
