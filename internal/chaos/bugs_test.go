@@ -222,9 +222,14 @@ func relayWakesUp(t *testing.T, a *arena, sown string) *chaos.Load {
 // projectionKilled kills the process while a projection applies a batch.
 func projectionKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 	t.Helper()
-	a.begin(t, sown+"projection.midApply=kill@60")
+	const killed = "projection.midApply: kill"
+	before := a.count(t, killed)
+	a.begin(t, sown+"projection.midApply=kill@250")
+	defer a.Supervise(t.Context())()
 	load := a.load(t, 4)
-	a.restart(t)
+	if err := a.said(t, 20*time.Second, killed, before); err != nil {
+		t.Fatal(err)
+	}
 	a.more(t, load, 10)
 	return load
 }
