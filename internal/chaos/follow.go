@@ -60,10 +60,14 @@ func (f *follower) read(ctx context.Context, c *Cluster, s *Server) {
 	}
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 4<<20)
+	event := ""
 	for lines.Scan() {
 		alive.Reset(silence)
 		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-			f.take(data, s.Name)
+			event = data
+		} else if lines.Text() == "" && event != "" { // an event without its empty line was cut off, and is none
+			f.take(event, s.Name)
+			event = ""
 		}
 	}
 }
