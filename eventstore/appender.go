@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -89,8 +88,9 @@ func (s *Postgres) Run(ctx context.Context) error {
 			}
 			return fenced
 		}
+		answered := b.weight
 		s.queue.giveBack(b)
-		runtime.Gosched() // those who were just answered may have more to propose: let it go with the next batch
+		s.queue.gather(answered)
 	}
 }
 

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/google/uuid"
@@ -106,6 +107,25 @@ func (q *queue) take() *batch {
 			return nil
 		}
 		<-q.wake
+	}
+}
+
+// gather lets the proposers of a batch that was just answered propose what they have next, so that it goes with the next
+// one: it yields until as many events wait as the batch had, or until yielding brings nothing. A commit costs as much as
+// forty events, whatever it holds, so the few microseconds are won back many times.
+func (q *queue) gather(answered int) {
+	const patience = 16 // yields without a proposal
+	for idle, before := 0, -1; idle < patience; idle++ {
+		runtime.Gosched()
+		q.mu.Lock()
+		now := q.events
+		q.mu.Unlock()
+		if now >= answered {
+			return
+		}
+		if now > before {
+			idle, before = 0, now
+		}
 	}
 }
 
