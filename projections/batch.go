@@ -223,17 +223,11 @@ func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
 	began := r.cfg.Now()
 	run, wait := r.split(b.items)
 	r.watch.enter(StageApply)
-	err := pgx.BeginFunc(ctx, r.own, func(tx pgx.Tx) error {
-		if err := r.reg.move(ctx, tx, r.at, b.to, b.recordedAt); err != nil {
-			return err
-		}
+	err := inPipeline(ctx, r.own, r.reg.move(r.at, b.to, b.recordedAt), func(tx *pipeline) error {
 		if failpoint.On(failpoint.BugCheckpointOutsideTransaction) {
 			if _, err := tx.Exec(ctx, "COMMIT; BEGIN"); err != nil {
 				return err
 			}
-		}
-		if err := failpoint.Hit(ctx, failpoint.ProjectionMidApply); err != nil {
-			return err
 		}
 		if err := r.folder.apply(ctx, tx, run); err != nil {
 			return err

@@ -13,8 +13,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"waybill/internal/failpoint"
 )
 
 // SchemaName is the Postgres schema of a version's tables.
@@ -84,17 +82,13 @@ UPDATE projections.versions
 SET position = $3, recorded_at = $4, moved_at = clock_timestamp()
 WHERE name = $1 AND version = $2 AND position = $5 AND epoch = $6 AND revision = $7`
 
-// move is the compare-and-set. It comes first in the transaction of a batch: whoever lost finds out before it does
-// any work, and the row's lock puts all who write to the version's tables in one order.
-func (r registry) move(ctx context.Context, tx pgx.Tx, from checkpoint, to int64, recordedAt time.Time) error {
-	tag, err := tx.Exec(ctx, moveCheckpoint, r.name, r.version, to, recordedAt, from.position, from.epoch, from.revision)
-	if err != nil {
-		return fmt.Errorf("move checkpoint of %s from %d to %d: %w", r.schema(), from.position, to, err)
+// move is the compare-and-set. It comes first in the transaction of a batch: whoever lost finds out before it writes
+// anything, and the row's lock puts all who write to the version's tables in one order.
+func (r registry) move(from checkpoint, to int64, recordedAt time.Time) statement {
+	return statement{
+		sql: moveCheckpoint, what: fmt.Sprintf("move checkpoint of %s from %d to %d", r.schema(), from.position, to),
+		args: []any{r.name, r.version, to, recordedAt, from.position, from.epoch, from.revision},
 	}
-	if tag.RowsAffected() == 0 && !failpoint.On(failpoint.BugWrittenTwice) {
-		return errFenced
-	}
-	return nil
 }
 
 const insertVersion = `

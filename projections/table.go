@@ -13,6 +13,9 @@ import (
 // Table writes many rows of one table with one statement: what Apply is to end with. It is plain data, cheap to make
 // anew for every batch.
 //
+// In the transaction of a runner, what is written is sent with the commit, or before the next read: an error of it comes
+// up there. The rows must not be changed after they were handed over.
+//
 // Rows are slices of values in the order of Columns (for [Table.Delete], of Key). A value is what pgx takes for the
 // column's type; nil is NULL. Columns of an array type take []string or []int64 (nil is the empty array).
 type Table struct {
@@ -67,6 +70,20 @@ func (t *Table) Delete(ctx context.Context, tx pgx.Tx, keys [][]any) error {
 // Load reads all columns of the rows with these keys, given in the order of Key, and hands each to scan. Keys that do
 // not exist are passed over. It is how Apply learns the state that a batch goes on from.
 func (t *Table) Load(ctx context.Context, tx pgx.Tx, keys [][]any, scan func(pgx.CollectableRow) error) error {
+	var b pgx.Batch
+	if err := t.QueueLoad(&b, keys, scan); err != nil || b.Len() == 0 {
+		return err
+	}
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("load from %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// QueueLoad adds a [Table.Load] to b, so that an Apply that reads several tables does so in one round trip:
+//
+//	err := tx.SendBatch(ctx, &b).Close()
+func (t *Table) QueueLoad(b *pgx.Batch, keys [][]any, scan func(pgx.CollectableRow) error) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -79,20 +96,16 @@ func (t *Table) Load(ctx context.Context, tx pgx.Tx, keys [][]any, scan func(pgx
 	for i, c := range t.Columns {
 		names[i] = "t." + quote(c.Name)
 	}
-	rows, err := tx.Query(ctx, "SELECT "+strings.Join(names, ", ")+" FROM "+quote(t.Name)+" AS t JOIN"+
-		strings.TrimPrefix(from(columns), " FROM")+" ON"+strings.TrimPrefix(t.where(), " WHERE"), args...)
-	if err != nil {
-		return fmt.Errorf("load from %s: %w", t.Name, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return fmt.Errorf("load from %s: %w", t.Name, err)
+	sql := "SELECT " + strings.Join(names, ", ") + " FROM " + quote(t.Name) + " AS t JOIN" +
+		strings.TrimPrefix(from(columns), " FROM") + " ON" + strings.TrimPrefix(t.where(), " WHERE")
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return fmt.Errorf("load from %s: %w", t.Name, err)
+			}
 		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("load from %s: %w", t.Name, err)
-	}
+		return rows.Err()
+	})
 	return nil
 }
 
@@ -104,8 +117,13 @@ func (t *Table) run(ctx context.Context, tx pgx.Tx, verb, sql string, columns []
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", verb, t.Name, err)
 	}
+	what := fmt.Sprintf("%s %s, %d rows", verb, t.Name, len(rows))
+	if p, ok := tx.(*pipeline); ok {
+		p.writes = append(p.writes, statement{sql: sql, what: what, args: args})
+		return nil
+	}
 	if _, err := tx.Exec(ctx, sql, args...); err != nil {
-		return fmt.Errorf("%s %s, %d rows: %w", verb, t.Name, len(rows), err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

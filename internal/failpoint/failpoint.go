@@ -75,7 +75,7 @@ const (
 	ProjectionAfterFetch Point = "projection.afterFetch"
 	// ProjectionMidApply: in the transaction, the checkpoint is moved and no row is written.
 	ProjectionMidApply Point = "projection.midApply"
-	// ProjectionBeforeCommit: in the transaction, everything is written.
+	// ProjectionBeforeCommit: in the transaction, the batch is folded; the last writes go with the commit, and are not sent.
 	ProjectionBeforeCommit Point = "projection.beforeCommit"
 	// ProjectionAfterCommit: the batch is committed; the runner does not know.
 	ProjectionAfterCommit Point = "projection.afterCommit"
@@ -159,7 +159,7 @@ func Points() []PointInfo {
 		{RelayAfterAcks, "", "one message confirmed"},
 		{ProjectionAfterFetch, "", "batch read, not applied"},
 		{ProjectionMidApply, ProjectionAfterCommit, "checkpoint moved in the transaction, rows not written"},
-		{ProjectionBeforeCommit, ProjectionAfterCommit, "rows written in the transaction"},
+		{ProjectionBeforeCommit, ProjectionAfterCommit, "batch is folded; last writes and commit not sent"},
 		{ProjectionAfterCommit, "", "batch committed, runner not told"},
 		{ProjectionBeforeSwap, ProjectionAfterSwap, "views about to be exchanged"},
 		{ProjectionAfterSwap, "", "views exchanged, operator not told"},

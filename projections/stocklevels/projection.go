@@ -130,11 +130,15 @@ func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.E
 		return err
 	}
 	levels, reservations := levelTable(), reservationTable()
-	if err := levels.Load(ctx, tx, b.levelKeys(), b.loadLevel); err != nil {
+	var reads pgx.Batch
+	if err := levels.QueueLoad(&reads, b.levelKeys(), b.loadLevel); err != nil {
 		return err
 	}
-	if err := reservations.Load(ctx, tx, b.reservationKeys(), b.loadReservation); err != nil {
+	if err := reservations.QueueLoad(&reads, b.reservationKeys(), b.loadReservation); err != nil {
 		return err
+	}
+	if err := tx.SendBatch(ctx, &reads).Close(); err != nil {
+		return fmt.Errorf("load levels and reservations: %w", err)
 	}
 	for i := range events {
 		if err := b.fold(&events[i], b.decoded[i]); err != nil {
