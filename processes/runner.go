@@ -14,7 +14,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/commands"
@@ -34,13 +33,21 @@ type Leases interface {
 	ReleaseLease(ctx context.Context, lease eventstore.Lease) error
 }
 
-// Config says what a runner needs. Process, Bus, Log, Leases, Conn and Pool are required.
+// Stream is the live end of the log, such as a relay.Fanout.
+type Stream interface {
+	// Next returns the events from position from on that are there, in order, without a hole and at least one, and
+	// waits for the first until ctx ends. The runner does not change them: they may be shared. A relay.BehindError
+	// says which of them only the log has. After any other error the runner starts over.
+	Next(ctx context.Context, from int64, epoch uuid.UUID) ([]eventstore.Event, error)
+}
+
+// Config says what a runner needs. Process, Bus, Log, Leases, Stream and Pool are required.
 type Config struct {
 	Process Process
 	Bus     Executor
 	Log     eventstore.Reader
 	Leases  Leases
-	Conn    *nats.Conn
+	Stream  Stream
 	Pool    *pgxpool.Pool // made with [PoolConfig]
 	// Holder names this process in the lease; default is a random one.
 	Holder string
@@ -59,8 +66,8 @@ func (c *Config) withDefaults() error {
 	switch {
 	case c.Process == nil:
 		return errors.New("runner: Process is missing")
-	case c.Bus == nil, c.Log == nil, c.Leases == nil, c.Conn == nil, c.Pool == nil:
-		return fmt.Errorf("runner of %s: Bus, Log, Leases, Conn and Pool are required", c.Process.Name())
+	case c.Bus == nil, c.Log == nil, c.Leases == nil, c.Stream == nil, c.Pool == nil:
+		return fmt.Errorf("runner of %s: Bus, Log, Leases, Stream and Pool are required", c.Process.Name())
 	}
 	c.Holder = cmp.Or(c.Holder, uuid.NewString())
 	c.LeaseTTL = cmp.Or(c.LeaseTTL, 10*time.Second)

@@ -37,7 +37,7 @@ type engine struct {
 	dsn   string
 	log   *eventstore.Postgres
 	bus   *commands.Bus
-	conn  *nats.Conn
+	feed  *relay.Fanout
 	parts sync.WaitGroup
 }
 
@@ -53,13 +53,17 @@ func start(t *testing.T) *engine {
 		t.Fatal(err)
 	}
 	server := devtest.NATS(t)
-	e.conn = e.connect(server.ClientURL(), relay.ConnOptions()...)
-	r, err := relay.New(relay.Config{Log: log, Conn: e.conn, Poll: 20 * time.Millisecond})
+	conn := e.connect(server.ClientURL(), relay.ConnOptions()...)
+	r, err := relay.New(relay.Config{Log: log, Conn: conn, Poll: 20 * time.Millisecond})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if e.feed, err = relay.NewFanout(relay.FanoutConfig{Conn: conn}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	e.parts.Go(func() { e.check(log.Run(ctx)) })
+	e.parts.Go(func() { e.check(e.feed.Run(ctx)) })
 	e.parts.Go(func() { e.check(r.Run(ctx)) })
 	t.Cleanup(func() { cancel(); e.parts.Wait(); log.Close() })
 	return e
@@ -89,7 +93,7 @@ func (e *engine) run(p processes.Process, change func(*processes.Config)) (stop 
 		e.t.Fatal(err)
 	}
 	config := processes.Config{
-		Process: p, Bus: e.bus, Log: e.log, Leases: eventstore.NewLeases(pool), Conn: e.conn, Pool: pool,
+		Process: p, Bus: e.bus, Log: e.log, Leases: eventstore.NewLeases(pool), Stream: e.feed, Pool: pool,
 		LeaseTTL: time.Second, TimerPoll: 20 * time.Millisecond,
 	}
 	if change != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 
 	"waybill/eventstore"
 	"waybill/eventstore/relay"
@@ -55,12 +54,12 @@ func triggerOf(m *message.Message) (*trigger, error) {
 // where JetStream does not have it or cannot be reached; a timer comes from the runner's clock.
 //
 // How far it has come is kept with the state in Postgres and not by acks in JetStream: the stream may lose its tail
-// or its disk, and the acks with it. One consumer follows every position, so that a hole cannot pass unseen, and deals
-// the events out to the shares. A nack, or a handler that fails, brings the same input again.
+// or its disk, and the acks with it. Every position is followed, so that a hole cannot pass unseen, and the events are
+// dealt out to the shares. A nack, or a handler that fails, brings the same input again.
 type subscriber struct {
 	process Process
 	log     eventstore.Reader
-	conn    *nats.Conn
+	stream  Stream
 	logger  *slog.Logger
 	poll    time.Duration // how long the stream may be silent before the log is asked
 	wanted  map[string]bool
@@ -74,7 +73,7 @@ var _ message.Subscriber = (*subscriber)(nil)
 
 func newSubscriber(c *Config, from int64) *subscriber {
 	s := &subscriber{
-		process: c.Process, log: c.Log, conn: c.Conn, logger: c.Logger, poll: c.Poll, wanted: map[string]bool{}, mark: &mark{through: from},
+		process: c.Process, log: c.Log, stream: c.Stream, logger: c.Logger, poll: c.Poll, wanted: map[string]bool{}, mark: &mark{through: from},
 	}
 	for _, typ := range c.Process.Types() {
 		s.wanted[typ] = true
@@ -111,13 +110,8 @@ func (s *subscriber) Close() error {
 
 // follow deals out the events from the position behind the checkpoint on, in order and without a hole, until ctx ends.
 func (s *subscriber) follow(ctx context.Context, epoch uuid.UUID) error {
-	consumer, err := relay.NewConsumer(relay.ConsumerConfig{Conn: s.conn, From: s.mark.position() + 1, Epoch: epoch})
-	if err != nil {
-		return err
-	}
-	defer consumer.Close()
 	for {
-		batch, err := s.next(ctx, consumer)
+		batch, err := s.next(ctx, epoch)
 		if err != nil {
 			return err
 		}
@@ -127,27 +121,27 @@ func (s *subscriber) follow(ctx context.Context, epoch uuid.UUID) error {
 	}
 }
 
-// next returns the next events: from the stream, or from the log if the stream has a gap or is silent.
-func (s *subscriber) next(ctx context.Context, consumer *relay.Consumer) ([]eventstore.Event, error) {
+// next returns the next events: from the stream, or from the log if the stream is past them or silent. It returns none
+// if the log has none either.
+func (s *subscriber) next(ctx context.Context, epoch uuid.UUID) ([]eventstore.Event, error) {
 	short, cancel := context.WithTimeout(ctx, s.poll)
 	defer cancel()
-	batch, err := consumer.Next(short)
+	from, limit := s.mark.dealt()+1, int64(1000)
+	batch, err := s.stream.Next(short, from, epoch)
 	if err == nil || ctx.Err() != nil {
 		return batch, err
 	}
-	_, gap := errors.AsType[*relay.GapError](err)
-	if !gap && !errors.Is(err, context.DeadlineExceeded) {
+	behind, ok := errors.AsType[*relay.BehindError](err)
+	if ok {
+		limit = min(limit, behind.To-from+1)
+	} else if !errors.Is(err, context.DeadlineExceeded) {
 		return nil, err
 	}
-	from := s.mark.dealt() + 1
-	page, err := s.log.ReadLog(ctx, from, 1000)
-	if err != nil {
-		return nil, err
+	page, err := s.log.ReadLog(ctx, from, int(limit))
+	if err == nil && len(page) == 0 {
+		<-short.Done() // there is nothing to do before the next poll
 	}
-	if n := int64(len(page)); n > 0 || gap {
-		consumer.Resume(from + n)
-	}
-	return page, nil
+	return page, err
 }
 
 // deal gives each event to its share, and waits while the share has too many.

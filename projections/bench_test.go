@@ -57,7 +57,7 @@ func BenchmarkVisible(b *testing.B) {
 	pool, log := projectiontest.Connect(b, dsn, eventstore.RoleProject), postgresLog(b, dsn)
 	startRelay(b, log, server)
 	r := start(b, projections.Config{
-		Projection: tally{}, Pool: pool, Log: log, Feed: projections.JetStream(connect(b, server), ""), PollInterval: time.Second,
+		Projection: tally{}, Pool: pool, Log: log, Feed: follower(b, connect(b, server)), PollInterval: time.Second,
 	})
 	checkpoints := projections.NewCheckpoints(pool, r.Runner)
 	projectiontest.Append(b, log, projectiontest.Commit("thing-first", 0, happened(b, "first", "thing.happened")))

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"waybill/eventstore"
+	"waybill/eventstore/relay"
 	"waybill/internal/failpoint"
 )
 
@@ -83,18 +84,13 @@ func (r *Runner) page(ctx context.Context, after int64, epoch uuid.UUID) (batch,
 // follow applies what the feed delivers, and reads the log when the feed is silent, away, or has a hole. It returns
 // nil when the runner has fallen far behind.
 func (r *Runner) follow(ctx context.Context) error {
-	reader, err := r.open()
-	if err != nil {
-		return err
-	}
-	defer func() { reader.Close() }()
 	said := ""
 	for {
 		r.watch.enter(StageRead)
 		if !sleep(ctx, r.lastMove.Add(min(2*r.took, r.cfg.Pace)).Sub(r.cfg.Now())) {
 			return context.Cause(ctx)
 		}
-		events, err := r.next(ctx, reader)
+		events, err := r.next(ctx)
 		if err == nil {
 			said = ""
 			if err := r.take(ctx, events); err != nil {
@@ -108,62 +104,41 @@ func (r *Runner) follow(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if epoch, ok := errors.AsType[*EpochError](err); ok {
-			epoch.Projection = r.reg.name
-			return err
+		if other, ok := errors.AsType[*relay.EpochError](err); ok {
+			return &EpochError{Projection: r.reg.name, Source: "feed", Checkpoint: other.Want, Other: other.Got}
 		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			// The feed has a hole, or is not what it was: what the log has first, then the feed from there on.
-			if reason := err.Error(); reason != said { // the same again and again is said once
-				said = reason
-				r.log.InfoContext(ctx, "feed interrupted: reading the log", slog.Any("reason", err))
-			}
-			reader.Close()
-			if reader, err = r.reopen(ctx); err != nil {
-				return err
-			}
-			continue
+		silent := errors.Is(err, context.DeadlineExceeded)
+		if reason := err.Error(); !silent && reason != said { // the same again and again is said once
+			said = reason
+			r.log.InfoContext(ctx, "feed interrupted: reading the log", slog.Any("reason", err))
 		}
+		before := r.at.position
 		if far, err := r.drain(ctx); err != nil || far {
 			return err
 		}
+		if silent {
+			continue
+		}
+		// A feed that fails at once is to be no busy loop, but a slow poll.
+		pause := r.cfg.PollInterval
+		if r.at.position > before {
+			pause = r.cfg.Pace
+		}
+		if !sleep(ctx, pause) {
+			return context.Cause(ctx)
+		}
 	}
 }
 
-// open starts to read the feed behind the checkpoint.
-func (r *Runner) open() (FeedReader, error) {
-	if r.cfg.Feed == nil {
-		return silence{}, nil
-	}
-	return r.cfg.Feed.Follow(r.at.position+1, r.at.epoch)
-}
-
-// reopen reads the log to its end, and the feed from there on. It waits first, so that a feed that fails at once is
-// no busy loop, but a slow poll.
-func (r *Runner) reopen(ctx context.Context) (FeedReader, error) {
-	before := r.at.position
-	if _, err := r.drain(ctx); err != nil {
-		return silence{}, err
-	}
-	pause := r.cfg.PollInterval
-	if r.at.position > before {
-		pause = r.cfg.Pace
-	}
-	if !sleep(ctx, pause) {
-		return silence{}, context.Cause(ctx)
-	}
-	reader, err := r.open()
-	if err != nil {
-		return silence{}, err
-	}
-	return reader, nil
-}
-
-// next waits for the feed, but not longer than it may be silent.
-func (r *Runner) next(ctx context.Context, reader FeedReader) ([]eventstore.Event, error) {
+// next waits for the feed, but not longer than it may be silent. Without a feed all is silence.
+func (r *Runner) next(ctx context.Context) ([]eventstore.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.PollInterval)
 	defer cancel()
-	return reader.Next(ctx)
+	if r.cfg.Feed == nil {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return r.cfg.Feed.Next(ctx, r.at.position+1, r.at.epoch)
 }
 
 // drain applies what the log has, page by page, until a page is no crowd. It tells whether there is far more: that is
@@ -253,13 +228,3 @@ func (r *Runner) fill(ctx context.Context, until int64) error {
 	}
 	return nil
 }
-
-// silence is the feed of a runner that has none.
-type silence struct{}
-
-func (silence) Next(ctx context.Context) ([]eventstore.Event, error) {
-	<-ctx.Done()
-	return nil, context.Cause(ctx)
-}
-
-func (silence) Close() {}

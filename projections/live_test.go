@@ -56,6 +56,17 @@ func connect(tb testing.TB, server *devstack.NATS) *nats.Conn {
 	return conn
 }
 
+// follower is the feed of a server, at work.
+func follower(tb testing.TB, conn *nats.Conn) *relay.Fanout {
+	tb.Helper()
+	f, err := relay.NewFanout(relay.FanoutConfig{Conn: conn, Logger: slog.New(slog.NewTextHandler(tb.Output(), nil))})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	background(tb, "feed", f.Run)
+	return f
+}
+
 func startRelay(tb testing.TB, log *eventstore.Postgres, server *devstack.NATS) {
 	tb.Helper()
 	r, err := relay.New(relay.Config{Log: log, Signal: log, Conn: connect(tb, server), Logger: slog.New(slog.NewTextHandler(tb.Output(), nil))})
@@ -96,7 +107,7 @@ func TestCatchUpAndGoLiveUnderWriters(t *testing.T) {
 	startRelay(t, log, server)
 	write(t, log, 16, 100, "before")
 	r := start(t, projections.Config{
-		Projection: tally{}, Pool: pool, Log: log, Feed: projections.JetStream(connect(t, server), ""),
+		Projection: tally{}, Pool: pool, Log: log, Feed: follower(t, connect(t, server)),
 		PageEvents: 100, FarBehind: 300, PollInterval: patience, // at the head, nothing but the feed tells of events
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
@@ -139,7 +150,7 @@ func TestJetStreamAway(t *testing.T) {
 	}
 	defer conn.Close()
 	pool, log := projectiontest.Connect(t, dsn, eventstore.RoleProject), postgresLog(t, dsn)
-	start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: projections.JetStream(conn, "")})
+	start(t, projections.Config{Projection: tally{}, Pool: pool, Log: log, Feed: follower(t, conn)})
 	write(t, log, 4, 20, "without-stream")
 	waitFor(t, pool, 80)
 	r, err := relay.New(relay.Config{Log: log, Conn: conn})

@@ -169,7 +169,7 @@ func TestOtherEpochStops(t *testing.T) {
 			t.Fatal(err)
 		}
 		background(t, "relay", r.Run)
-		feed := projections.JetStream(connect(t, server), "")
+		feed := follower(t, connect(t, server))
 		until(t, "the stream is filled", func() bool {
 			published, err := feed.Published(t.Context())
 			return err == nil && published == 30

@@ -9,6 +9,7 @@
 //     something else than the log is a fork: the relay stops, says so ([ForkError]), and leaves the choice to a person.
 //   - [Consumer] reads the stream in order from any position. It reports a hole ([GapError]) or another epoch
 //     ([EpochError]) and never skips one silently.
+//   - [Fanout] follows the end of the stream by one Consumer for all readers of a process, and keeps the newest events.
 //   - [Encode] and [Decode] are the form of one message, [Hash] the leaf that the relay and the ledger compare.
 //
 // It does not decide what is in the log, keeps no state of its own, and offers no history: old events come from

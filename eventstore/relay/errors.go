@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The reasons for which the relay or a consumer stops. Each comes wrapped in an error that carries the values.
+// The reasons for which the relay or a reader of the stream stops. Each comes wrapped in an error that carries the values.
 var (
 	// ErrFork is matched when the stream and the log say different things about one position.
 	ErrFork = errors.New("stream and log have forked")
@@ -15,6 +15,8 @@ var (
 	ErrConfig = errors.New("stream has an unusable configuration")
 	// ErrGap is matched when the stream lacks events that the consumer is to deliver.
 	ErrGap = errors.New("stream has a gap")
+	// ErrBehind is matched when a [Fanout] is asked for events that it does not keep.
+	ErrBehind = errors.New("not among the newest events")
 	// ErrEpoch is matched when a message is of another epoch than the consumer follows.
 	ErrEpoch = errors.New("stream has another epoch")
 	// ErrClosed is matched when the consumer was closed.
@@ -96,6 +98,19 @@ func (e *GapError) Unwrap() []error {
 	}
 	return []error{ErrGap}
 }
+
+// BehindError says which events a [Fanout] has passed and does not keep, or never had because the stream has a gap. They
+// are to be read from the log.
+type BehindError struct {
+	From, To int64 // first and last of them
+}
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("positions %d to %d are not among the newest events that are kept: read them from the log", e.From, e.To)
+}
+
+// Unwrap makes errors.Is(err, ErrBehind) true.
+func (e *BehindError) Unwrap() error { return ErrBehind }
 
 // EpochError says that the stream was rebuilt from a restored log. Checkpoints of the epoch Want mean nothing in the
 // epoch Got: whoever receives it stops and says what to run.

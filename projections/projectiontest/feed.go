@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"waybill/eventstore"
+	"waybill/eventstore/relay"
 	"waybill/projections"
 )
 
@@ -30,51 +31,36 @@ var _ projections.Feed = (*Feed)(nil)
 // errCut is what a feed that fails says.
 var errCut = errors.New("connection to the feed was cut")
 
-// Follow implements [projections.Feed].
-func (f *Feed) Follow(from int64, epoch uuid.UUID) (projections.FeedReader, error) {
-	return &feedReader{feed: f, next: from, epoch: epoch}, nil
-}
-
 // Published implements [projections.Feed].
 func (f *Feed) Published(ctx context.Context) (int64, error) {
 	h, err := f.Log.Head(ctx)
 	return h.Position, err
 }
 
-type feedReader struct {
-	feed  *Feed
-	next  int64
-	epoch uuid.UUID
-}
-
-func (r *feedReader) Close() {}
-
-// Next implements [projections.FeedReader].
-func (r *feedReader) Next(ctx context.Context) ([]eventstore.Event, error) {
-	if other := r.feed.Epoch; other != uuid.Nil && other != r.epoch {
-		return nil, &projections.EpochError{Source: "feed", Checkpoint: r.epoch, Other: other}
+// Next implements [projections.Feed].
+func (f *Feed) Next(ctx context.Context, from int64, epoch uuid.UUID) ([]eventstore.Event, error) {
+	if f.Epoch != uuid.Nil && f.Epoch != epoch {
+		return nil, &relay.EpochError{Position: from, Want: epoch, Got: f.Epoch}
 	}
-	from, size := r.next, 500
-	if rng := r.feed.Rand; rng != nil {
+	size := 500
+	if rng := f.Rand; rng != nil {
 		if rng.IntN(8) == 0 {
 			return nil, errCut
 		}
-		from, size = max(r.next-int64(rng.IntN(4)), 1), 1+rng.IntN(5)
+		from, size = max(from-int64(rng.IntN(4)), 1), 1+rng.IntN(5)
 	}
 	for {
-		events, err := r.feed.Log.ReadLog(ctx, from, size)
+		events, err := f.Log.ReadLog(ctx, from, size)
 		if err != nil {
 			return nil, fmt.Errorf("read the feed: %w", err)
 		}
 		if len(events) > 0 {
-			r.next = max(r.next, events[len(events)-1].Position+1)
-			if kept := r.without(events); len(kept) > 0 {
+			if kept := f.without(events); len(kept) > 0 {
 				return kept, nil
 			}
-			from = r.next
+			from = events[len(events)-1].Position + 1
 			continue
 		}
-		from = r.next
 		select {
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
@@ -83,10 +69,10 @@ func (r *feedReader) Next(ctx context.Context) ([]eventstore.Event, error) {
 	}
 }
 
-func (r *feedReader) without(events []eventstore.Event) []eventstore.Event {
+func (f *Feed) without(events []eventstore.Event) []eventstore.Event {
 	kept := make([]eventstore.Event, 0, len(events))
 	for _, e := range events {
-		if !r.feed.Holes[e.Position] {
+		if !f.Holes[e.Position] {
 			kept = append(kept, e)
 		}
 	}

@@ -92,6 +92,7 @@ type Engine struct {
 
 	holder    string // names this process in leases
 	relay     *relay.Relay
+	feed      *relay.Fanout
 	runners   []*projections.Runner
 	processes []*processes.Runner
 	edges     []part
@@ -115,7 +116,7 @@ func Open(ctx context.Context, o Options) (_ *Engine, err error) {
 	if err := eventstore.CheckSchema(ctx, o.Config.Database.URL.Reveal(), sets...); err != nil {
 		return nil, err
 	}
-	for _, open := range []func(context.Context) error{e.openLog, e.openRelay, e.openProjections, e.openProcesses, e.openEdges} {
+	for _, open := range []func(context.Context) error{e.openLog, e.openRelay, e.openFeed, e.openProjections, e.openProcesses, e.openEdges} {
 		if err := open(ctx); err != nil {
 			return nil, err
 		}
@@ -189,6 +190,19 @@ func (e *Engine) announceToRelays() error {
 	return nil
 }
 
+// openFeed makes what projections and processes follow the events by.
+func (e *Engine) openFeed(context.Context) error {
+	if !e.has(config.RoleProjections) && !e.has(config.RoleProcesses) {
+		return nil
+	}
+	conn, err := e.connect(Consumer, nats.Name("waybill-feed"))
+	if err != nil {
+		return err
+	}
+	e.feed, err = relay.NewFanout(relay.FanoutConfig{Conn: conn, Logger: e.Logger})
+	return err
+}
+
 func (e *Engine) openProjections(ctx context.Context) error {
 	if !e.has(config.RoleProjections) {
 		return nil
@@ -198,13 +212,9 @@ func (e *Engine) openProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := e.connect(Consumer, nats.Name("waybill-projections"))
-	if err != nil {
-		return err
-	}
 	for _, p := range all {
 		r, err := projections.New(projections.Config{
-			Projection: p, Pool: pool, Log: e.Log, Feed: projections.JetStream(conn, relay.StreamName), Logger: e.Logger, Registerer: e.Registry,
+			Projection: p, Pool: pool, Log: e.Log, Feed: e.feed, Logger: e.Logger, Registerer: e.Registry,
 		})
 		if err != nil {
 			return err
@@ -222,13 +232,9 @@ func (e *Engine) openProcesses(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := e.connect(Consumer, nats.Name("waybill-processes"))
-	if err != nil {
-		return err
-	}
 	r, err := processes.NewRunner(processes.Config{
 		Process: processes.Adapt(processes.Placement{}), Bus: e.Bus, Log: e.Log, Leases: eventstore.NewLeases(pool), Holder: e.holder,
-		Conn: conn, Pool: pool, Logger: e.Logger, Registerer: e.Registry,
+		Stream: e.feed, Pool: pool, Logger: e.Logger, Registerer: e.Registry,
 	})
 	if err != nil {
 		return err
@@ -273,6 +279,7 @@ func (e *Engine) natsError(conn *nats.Conn, sub *nats.Subscription, err error) {
 // flows: what comes in first, what follows from it after that, so that nothing accepted is left behind unnecessarily.
 func (e *Engine) Run(ctx context.Context) error {
 	intake, react, write, publish, project := stage{name: "edges", parts: e.edges}, stage{name: "processes"}, stage{name: "log"}, stage{name: "relay"}, stage{name: "projections"}
+	feed := stage{name: "feed"}
 	for _, p := range e.processes {
 		react.parts = append(react.parts, part{"process", p.Run})
 	}
@@ -284,7 +291,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	for _, r := range e.runners {
 		project.parts = append(project.parts, part{"projection " + r.Name(), e.alone(r.Name(), r.Run)})
 	}
-	return runStages(ctx, e.Logger, []stage{intake, react, write, publish, project})
+	if e.feed != nil {
+		feed.parts = []part{{"feed", e.feed.Run}}
+	}
+	return runStages(ctx, e.Logger, []stage{intake, react, write, publish, project, feed})
 }
 
 // alone keeps what stops a projection for good, such as a log that was restored, from stopping everything else. It is
