@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"waybill/domain"
 	"waybill/domain/stock"
@@ -371,6 +374,27 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // TestExpiryIsBounded lets many reservations lapse at once: a decision expires what it needs, and otherwise one batch.
+// TestKeepsNoForeignText reserves for ids that were cut from a large text, as those of a decoded event are, and lets go of
+// it: the item must not hold on to it.
+func TestKeepsNoForeignText(t *testing.T) {
+	i := evolve(stock.Received{MovementID: "m", Quantity: 10, At: t0})
+	gone := make(chan struct{})
+	func() {
+		large := make([]byte, 1<<20)
+		copy(large, "o1r1")
+		runtime.AddCleanup(&large[0], func(done chan struct{}) { close(done) }, gone)
+		text := unsafe.String(&large[0], len(large))
+		stock.Evolve(i, stock.Reserved{OrderID: text[0:2], Reservations: []stock.Granted{{ReservationID: text[2:4], FromStock: 1}}, ExpiresAt: t0 + 9, At: t0})
+	}()
+	runtime.GC()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the item keeps the text that the ids were cut from")
+	}
+	do(t, i, stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: "r1"}}, Now: t0 + 1})
+}
+
 func TestExpiryIsBounded(t *testing.T) {
 	t.Parallel()
 	const many = 10_000

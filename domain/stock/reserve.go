@@ -2,6 +2,7 @@ package stock
 
 import (
 	"slices"
+	"strings"
 
 	"waybill/domain"
 )
@@ -191,10 +192,13 @@ func (e Reserved) apply(i *Item) {
 	if i.open == nil {
 		i.open = make(map[string]*Reservation)
 	}
+	// Of an event the item keeps the ids alone, for as long as a reservation is open: as texts of its own, or each would
+	// keep whatever it was cut from, such as the whole placed order.
+	orderID := strings.Clone(e.OrderID)
 	for _, g := range e.Reservations {
 		i.Seq++
 		r := &Reservation{
-			ID: g.ReservationID, OrderID: e.OrderID, State: StateHeld, Asked: g.FromStock + g.Backordered,
+			ID: strings.Clone(g.ReservationID), OrderID: orderID, State: StateHeld, Asked: g.FromStock + g.Backordered,
 			FromStock: g.FromStock, Backordered: g.Backordered, ExpiresAt: e.ExpiresAt, Seq: i.Seq,
 		}
 		i.open[r.ID] = r
