@@ -67,6 +67,7 @@ func checkServe(cfg *config.Config) error {
 
 // serve runs an engine and the admin listener until ctx ends. beside, if it is not nil, runs beside the engine.
 func serve(ctx context.Context, cfg config.Config, logger *slog.Logger, connect connector, beside func(context.Context, *engine.Engine)) error {
+	setCollector()
 	build := telemetry.ReadBuild()
 	registry := telemetry.NewRegistry(build)
 	admin, err := listen(ctx, cfg.Admin.Addr, "admin-addr")
