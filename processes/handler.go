@@ -49,6 +49,9 @@ type handler struct {
 	store   *store
 	parking *parking
 	metrics *metrics
+	// fresh is where the log ended when this instance already led: no other one can have saved what came behind.
+	fresh int64
+	tried [Shares]int64 // last event that each share began to handle; each element is its share's own
 }
 
 // handle is the Watermill handler.
@@ -62,7 +65,7 @@ func (h *handler) handle(m *message.Message) error {
 		return errBehind
 	}
 	started := h.Now()
-	inst, err := h.store.load(ctx, t.key)
+	inst, err := h.instance(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -85,6 +88,20 @@ func (h *handler) handle(m *message.Message) error {
 	h.metrics.handled.WithLabelValues(t.name).Inc()
 	h.metrics.duration.Observe(h.Now().Sub(started).Seconds())
 	return nil
+}
+
+// instance returns what is kept of the instance that t is for. Postgres is not asked if nothing can be there: the event
+// is one before which the instance has no input, it was recorded under this lead, and is handled for the first time.
+func (h *handler) instance(ctx context.Context, t *trigger) (instance, error) {
+	if t.event == nil {
+		return h.store.load(ctx, t.key)
+	}
+	again := t.position <= h.tried[t.share]
+	h.tried[t.share] = max(t.position, h.tried[t.share])
+	if starter, ok := h.Process.(Starter); ok && !again && t.position > h.fresh && starter.Starts(t.name) {
+		return instance{key: t.key}, nil
+	}
+	return h.store.load(ctx, t.key)
 }
 
 // turn lets the process react to t, and to what becomes of its commands, until it asks for nothing more.

@@ -38,7 +38,10 @@ type Placement struct {
 	Hold time.Duration
 }
 
-var _ Manager[Placing] = Placement{}
+var (
+	_ Manager[Placing] = Placement{}
+	_ Starter          = Placement{}
+)
 
 // The codes of what a placement waits for.
 const (
@@ -93,6 +96,9 @@ func (Placement) Name() string { return "placement" }
 func (Placement) Types() []string {
 	return []string{order.TypePlaced, order.TypeHoldPlaced, order.TypeHoldReleased, order.TypeLinesCancelled}
 }
+
+// Starts implements [Starter]: nothing happens to an order before it is placed.
+func (Placement) Starts(typ string) bool { return typ == order.TypePlaced }
 
 // React implements [Manager].
 func (p Placement) React(s Placing, in Input) (Placing, Reaction, error) {

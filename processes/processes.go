@@ -48,6 +48,12 @@ type Manager[S any] interface {
 //sumtype:decl
 type Input interface{ input() }
 
+// Starter is a [Process] or a [Manager] that says which of its events are always the first input of an instance. Those
+// need no look at what is stored.
+type Starter interface {
+	Starts(typ string) bool
+}
+
 // Event is an event of the log.
 type Event struct {
 	eventstore.Event
@@ -139,6 +145,12 @@ func (a adapter[S]) React(state []byte, in Input) ([]byte, Reaction, error) {
 		return nil, Reaction{}, fmt.Errorf("encode state of %s: %w", a.Name(), err)
 	}
 	return next, r, nil
+}
+
+// Starts implements [Starter].
+func (a adapter[S]) Starts(typ string) bool {
+	s, ok := a.Manager.(Starter)
+	return ok && s.Starts(typ)
 }
 
 // namespace is that of all derived ids. It is never changed.

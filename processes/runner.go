@@ -159,11 +159,15 @@ func (r *Runner) lead(ctx context.Context, lease eventstore.Lease) error {
 	if err != nil {
 		return err
 	}
+	fresh, err := store.head(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	sub := newSubscriber(&r.config, checkpoint)
 	store.mark, store.kept = sub.mark, checkpoint
-	h := &handler{Config: &r.config, store: store, parking: parking, metrics: r.metrics}
+	h := &handler{Config: &r.config, store: store, parking: parking, metrics: r.metrics, fresh: fresh}
 	router, err := r.router(sub, h)
 	if err != nil {
 		return err

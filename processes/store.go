@@ -259,6 +259,15 @@ func (s *store) load(ctx context.Context, key string) (instance, error) {
 	return i, nil
 }
 
+// head returns where the log ends, by the database in which state is kept: no replica of it may stand behind.
+func (s *store) head(ctx context.Context) (int64, error) {
+	var position int64
+	if err := s.pool.QueryRow(ctx, `SELECT position FROM waybill.log_head`).Scan(&position); err != nil {
+		return 0, fmt.Errorf("read the end of the log for %s: %w", s.process, err)
+	}
+	return position, nil
+}
+
 // checkpoint returns how far the process has come, 0 for not at all. A checkpoint of another epoch is an error.
 func (s *store) checkpoint(ctx context.Context) (int64, error) {
 	var (

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"waybill/domain/order"
 	"waybill/eventstore"
 	"waybill/internal/devstack/devtest"
 )
@@ -56,6 +57,47 @@ func TestAFencedSaveSavesNothing(t *testing.T) {
 	}
 	if err := save(now.Term); err != nil || rows() != 4 {
 		t.Errorf("the new instance did not save: %v, %d rows", err, rows())
+	}
+}
+
+// TestFirstInputsAreNotLookedUp: Postgres is not asked for an instance that cannot be there, and is asked whenever it
+// can: by an event that is not the first of its instance, came before this lead, or was tried before; and by a timer.
+func TestFirstInputsAreNotLookedUp(t *testing.T) {
+	t.Parallel()
+	pool, err := eventstore.NewPool(t.Context(), devtest.Database(t), PoolConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	s := newStore(pool, "placement", uuid.New(), 1)
+	const insert = `INSERT INTO processes.instances (process, key, position, state, waiting_for, done, updated_at) VALUES ('placement', 'k', 12, 's', '', false, now())`
+	if _, err := pool.Exec(t.Context(), insert); err != nil {
+		t.Fatal(err)
+	}
+	h := &handler{Config: &Config{Process: Adapt(Placement{})}, store: s, fresh: 10}
+	for _, step := range []struct {
+		what  string
+		in    trigger
+		looks bool
+	}{
+		{"before this lead", trigger{name: order.TypePlaced, position: 10, event: &eventstore.Event{}}, true},
+		{"new", trigger{name: order.TypePlaced, position: 12, event: &eventstore.Event{}}, false},
+		{"tried again", trigger{name: order.TypePlaced, position: 12, event: &eventstore.Event{}}, true},
+		{"new on another share", trigger{share: 1, name: order.TypePlaced, position: 11, event: &eventstore.Event{}}, false},
+		{"not the first", trigger{name: order.TypeHoldReleased, position: 13, event: &eventstore.Event{}}, true},
+		{"a timer", trigger{name: timerHold}, true},
+	} {
+		step.in.key = "k"
+		got, err := h.instance(t.Context(), &step.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if looked := string(got.state) == "s" && got.position == 12; looked != step.looks {
+			t.Errorf("%s: stored state was read: %t, want %t", step.what, looked, step.looks)
+		}
+	}
+	if position, err := s.head(t.Context()); err != nil || position != 0 {
+		t.Errorf("the log ends at %d, %v, want 0", position, err)
 	}
 }
 
