@@ -15,3 +15,7 @@ func TestContract(t *testing.T) {
 func TestAnyBatches(t *testing.T) {
 	historytest.AnyBatches(t, orderdetail.Projection{})
 }
+
+func TestRowsStayOnTheirPages(t *testing.T) {
+	historytest.InPlace(t, orderdetail.Projection{}, "order_detail", "order_id")
+}

@@ -15,3 +15,7 @@ func TestContract(t *testing.T) {
 func TestAnyBatches(t *testing.T) {
 	historytest.AnyBatches(t, stocklevels.Projection{})
 }
+
+func TestRowsStayOnTheirPages(t *testing.T) {
+	historytest.InPlace(t, stocklevels.Projection{}, "stock_reservations", "sku, location, reservation_id")
+}
