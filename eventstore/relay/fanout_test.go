@@ -320,13 +320,25 @@ func TestFanoutStopsAndStarts(t *testing.T) {
 	}
 }
 
-func TestFanoutMeetsAGap(t *testing.T) {
-	t.Parallel()
+// plainStream makes a stream that does not say of which epoch it is, with the first event of a log in it, and a Fanout
+// that has seen it.
+func plainStream(t *testing.T, first *eventstore.Event, epoch uuid.UUID) (jetstream.JetStream, *following) {
+	t.Helper()
 	b := startBroker(t)
 	js := jetStream(t, b.connect())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: relay.StreamName, Subjects: []string{"waybill.evt.>"}}); err != nil {
 		t.Fatal(err)
 	}
+	f := startFanout(t, relay.FanoutConfig{Conn: b.connect()})
+	if _, err := js.PublishMsg(t.Context(), relay.Encode(first, epoch)); err != nil {
+		t.Fatal(err)
+	}
+	f.passed(1, epoch) // it may have begun before that event or behind it
+	return js, f
+}
+
+func TestFanoutMeetsAGap(t *testing.T) {
+	t.Parallel()
 	log := eventstore.NewMemory()
 	epoch := epochOf(t, log)
 	fill(t, log, 30)
@@ -334,8 +346,8 @@ func TestFanoutMeetsAGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	publish := func(i int) {
-		t.Helper()
+	js, f := plainStream(t, &events[0], epoch)
+	for i := 1; i < 30; i++ {
 		msg := relay.Encode(&events[i], epoch)
 		if i == 19 {
 			msg = nats.NewMsg(msg.Subject) // no event
@@ -344,24 +356,40 @@ func TestFanoutMeetsAGap(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := startFanout(t, relay.FanoutConfig{Conn: b.connect()})
-	publish(0)
-	eventually(t, func() error { // it may have begun before the first or behind it
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		defer cancel()
-		if _, err := f.Next(ctx, 1, epoch); err != nil && !errors.Is(err, relay.ErrBehind) {
-			return err
-		}
-		return nil
-	})
-	for i := 1; i < 30; i++ {
-		publish(i)
-	}
 	f.passed(30, epoch)
 	f.behind(20, 20, epoch)
 	f.behind(15, 20, epoch)
 	if shared := f.read(log, 20, 30, epoch, func([]eventstore.Event) {}); shared != 10 {
 		t.Errorf("%d events came from the stream, want the 10 behind the gap", shared)
+	}
+}
+
+// The stream does not say that it is of another epoch, but a message does.
+func TestFanoutMeetsAnotherEpoch(t *testing.T) {
+	t.Parallel()
+	log := eventstore.NewMemory()
+	old, other := epochOf(t, log), uuid.New()
+	fill(t, log, 3)
+	events, err := log.ReadLog(t.Context(), 1, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, f := plainStream(t, &events[0], old)
+	for i, epoch := range []uuid.UUID{old, other} {
+		if _, err := js.PublishMsg(t.Context(), relay.Encode(&events[1+i], epoch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from := int64(2); ; from++ {
+		if events, err := f.Next(t.Context(), from, old); err != nil {
+			if !errors.Is(err, relay.ErrEpoch) {
+				t.Errorf("position %d: got %d events, error %v, want %v", from, len(events), err, relay.ErrEpoch)
+			}
+			break
+		}
+	}
+	if _, err := f.Next(t.Context(), 1, old); !errors.Is(err, relay.ErrEpoch) {
+		t.Errorf("error %v, want %v", err, relay.ErrEpoch)
 	}
 }
 
