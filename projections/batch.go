@@ -224,11 +224,6 @@ func (r *Runner) transact(ctx context.Context, b batch, p *parking) error {
 	run, wait := r.split(b.items)
 	r.watch.enter(StageApply)
 	err := inPipeline(ctx, r.own, r.reg.move(r.at, b.to, b.recordedAt), func(tx *pipeline) error {
-		if failpoint.On(failpoint.BugCheckpointOutsideTransaction) {
-			if _, err := tx.Exec(ctx, "COMMIT; BEGIN"); err != nil {
-				return err
-			}
-		}
 		if err := r.folder.apply(ctx, tx, run); err != nil {
 			return err
 		}

@@ -109,12 +109,23 @@ func (p *pipeline) beginWith(ctx context.Context, reads *pgx.Batch) pgx.BatchRes
 	b := &pgx.Batch{}
 	b.BeginTx(pgx.TxOptions{})
 	b.Queue(p.move.sql, p.move.args...)
+	sown := 0
+	if failpoint.On(failpoint.BugCheckpointOutsideTransaction) {
+		b.Queue("commit")
+		b.Queue("begin")
+		sown = 2
+	}
 	b.QueuedQueries = append(b.QueuedQueries, reads.QueuedQueries...)
 	results := p.conn.SendBatch(ctx, b)
 	p.Tx = results.Tx()
 	_, err := results.Exec()
 	if err == nil {
 		err = p.fence(results.Exec())
+	}
+	for range sown {
+		if err == nil {
+			_, err = results.Exec()
+		}
 	}
 	if err == nil {
 		err = failpoint.Hit(ctx, failpoint.ProjectionMidApply)
