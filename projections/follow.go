@@ -107,6 +107,12 @@ func (r *Runner) follow(ctx context.Context) error {
 		if other, ok := errors.AsType[*relay.EpochError](err); ok {
 			return &EpochError{Projection: r.reg.name, Source: "feed", Checkpoint: other.Want, Other: other.Got}
 		}
+		if behind, ok := errors.AsType[*relay.BehindError](err); ok && failpoint.On(failpoint.BugHoleSkipped) {
+			if err := r.fold(ctx, batch{from: r.at.position, to: behind.To, recordedAt: r.cfg.Now()}); err != nil {
+				return err
+			}
+			continue
+		}
 		silent := errors.Is(err, context.DeadlineExceeded)
 		if reason := err.Error(); !silent && reason != said { // the same again and again is said once
 			said = reason
@@ -176,12 +182,6 @@ func (r *Runner) take(ctx context.Context, events []eventstore.Event) error {
 			continue
 		}
 		if gap := events[0].Position - 1; gap > r.at.position {
-			if failpoint.On(failpoint.BugHoleSkipped) {
-				if err := r.fold(ctx, batch{from: r.at.position, to: gap, recordedAt: events[0].RecordedAt}); err != nil {
-					return err
-				}
-				continue
-			}
 			if err := r.fill(ctx, gap); err != nil {
 				return err
 			}

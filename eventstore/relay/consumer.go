@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"waybill/eventstore"
-	"waybill/internal/failpoint"
 )
 
 // ConsumerConfig says what a [Consumer] follows. Only Conn is required.
@@ -242,7 +241,7 @@ func (c *Consumer) subscribe(ctx context.Context) error {
 	if epoch := streamEpoch(info); epoch != uuid.Nil && c.epoch != uuid.Nil && epoch != c.epoch {
 		return &EpochError{Position: firstPosition(info), Want: c.epoch, Got: epoch}
 	}
-	if first := firstPosition(info); first > c.next && !failpoint.On(failpoint.BugHoleSkipped) {
+	if first := firstPosition(info); first > c.next {
 		return &GapError{From: c.next, To: first - 1}
 	}
 	sub, err := newSubscription(ctx, stream, &c.cfg, c.next)
@@ -309,7 +308,7 @@ func (c *Consumer) check(sub *subscription, items []item) ([]eventstore.Event, e
 		switch {
 		case it.position < c.next:
 			continue
-		case it.position > c.next && !failpoint.On(failpoint.BugHoleSkipped):
+		case it.position > c.next:
 			return events, &GapError{From: c.next, To: it.position - 1}
 		case it.unwanted:
 			c.next++
