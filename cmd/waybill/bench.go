@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ A slow figure is no error; a wrong result is: each workload checks what it did.`
 		Example: `  waybill bench
   waybill bench append --quick
   waybill bench append batch --clients 1,64 -o json
-  waybill bench append --commit-delay 2ms                       as on a disk behind a network
+  waybill bench append --commit-delay 2ms
   waybill bench append --database-url postgres://admin@db/postgres`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
@@ -64,7 +65,7 @@ A slow figure is no error; a wrong result is: each workload checks what it did.`
 				return err
 			}
 			if len(args) == 0 {
-				return listWorkloads(a.out)
+				return listWorkloads(a.out, o.output)
 			}
 			return runBench(cmd, a, o, args)
 		},
@@ -79,7 +80,19 @@ A slow figure is no error; a wrong result is: each workload checks what it did.`
 	return c
 }
 
-func listWorkloads(w io.Writer) error {
+func listWorkloads(w io.Writer, output string) error {
+	if output == asJSON {
+		type workload struct {
+			Name      string `json:"workload"`
+			Measures  string `json:"measures"`
+			Yardstick string `json:"yardstick,omitempty"`
+		}
+		list := []workload{}
+		for _, v := range bench.Workloads() {
+			list = append(list, workload{v.Name, v.Measures, v.Yardstick})
+		}
+		return json.NewEncoder(w).Encode(list)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "WORKLOAD\tMEASURES\tYARDSTICK")
 	for _, v := range bench.Workloads() {

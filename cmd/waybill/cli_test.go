@@ -108,6 +108,8 @@ func (x *examples) line(t *testing.T, e main.Example) string {
 		return s + " --http-addr " + address(t) + " --admin-addr " + address(t) + " --nats-addr " + address(t) + " --data-dir " + filepath.Join(x.dir, "of-example-"+port(t))
 	case "waybill serve":
 		return s + " --http-addr " + address(t) + " --admin-addr " + address(t)
+	case "waybill bench": // here it is to run, not to measure
+		return s + " --quick --rounds 1 --clients 1"
 	case "waybill migrate":
 		if !strings.Contains(s, "postgres://") {
 			return "DATABASE_URL='" + x.url + "' " + s
@@ -183,7 +185,11 @@ func (x *examples) example(t *testing.T, e main.Example) {
 	if e.Command == "waybill migrate" && !strings.Contains(line, "--status") {
 		return
 	}
-	for _, form := range []string{"json", "jsonl"} {
+	forms := []string{"json", "jsonl"}
+	if e.Command == "waybill bench" { // its result is one document
+		forms = forms[:1]
+	}
+	for _, form := range forms {
 		again := e
 		again.Line = line
 		out := x.shell(t, x.line(t, again)+" -o "+form, want)
