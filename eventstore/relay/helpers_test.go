@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -95,7 +96,9 @@ func (b *broker) save() (restore func()) {
 	}
 }
 
-// flip changes one bit in the middle of the stream's newest block file. The server then misses the one message.
+// flip changes one bit of message 501, in the stream's newest block file. The server then misses the one message. The bit is
+// one of its headers: a nats-server 2.15.2 that meets another sequence there goes through all that it takes for missing,
+// one by one, and may need hours and all memory for it.
 func (b *broker) flip() {
 	b.t.Helper()
 	blocks, err := filepath.Glob(filepath.Join(b.messages(), "*.blk"))
@@ -108,7 +111,11 @@ func (b *broker) flip() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	data[len(data)/2] ^= 0x10
+	at := bytes.Index(data, []byte("ce-position: 501\r\n"))
+	if at < 0 {
+		b.t.Fatalf("message 501 is not in %s", name)
+	}
+	data[at] ^= 0x10
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		b.t.Fatal(err)
 	}
