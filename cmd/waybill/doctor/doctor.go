@@ -168,6 +168,11 @@ func (d *doctor) projections(ctx context.Context) {
 		d.failed("the projections", err)
 		return
 	}
+	// The log goes on while it is looked at: it has to reach as far as they have seen now, not as far as it did before.
+	if err := d.db.QueryRow(ctx, "SELECT position FROM waybill.log_head").Scan(&d.head.Position); err != nil {
+		d.failed("the end of the log", err)
+		return
+	}
 	for _, p := range d.Projections {
 		i := slices.IndexFunc(versions, func(v projections.Version) bool { return v.Name == p.Name() && v.Version == p.Version() })
 		if i < 0 {
