@@ -171,7 +171,7 @@ func plainLoad(t *testing.T, a *arena, sown string) *chaos.Load {
 }
 
 // databaseKilled ends Postgres as a crash would, while commits go on. Postgres writes what nobody waits for as late as its
-// settings allow.
+// settings allow, and nobody else makes it write: relay and processes, which wait for commits of their own, run afterwards.
 func databaseKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 	t.Helper()
 	for _, setting := range []string{"wal_writer_delay = '10s'", "wal_writer_flush_after = '1GB'", "bgwriter_lru_maxpages = 0", "autovacuum = off"} {
@@ -179,13 +179,14 @@ func databaseKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 			t.Fatal(err)
 		}
 	}
-	a.begin(t, sown)
+	a.begin(t, sown, "WAYBILL_ROLES=api")
 	load := a.load(t, 4)
 	a.more(t, load, 60)
 	if err := errors.Join(a.Database.Kill(), a.Database.Start(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	a.more(t, load, 10)
+	a.begin(t, sown)
 	return load
 }
 
