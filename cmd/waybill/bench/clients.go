@@ -9,15 +9,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// EachClient lets a number of clients work in a closed loop, each one operation after the other, until the time is over;
-// an operation that was begun is waited for and counts. The count is in operations: a side whose operation is several
+// EachClient lets a number of clients work in a closed loop, each one operation after the other and at least one, until the
+// time is over; an operation that was begun is waited for and counts. The count is in operations: a side whose operation is several
 // units multiplies it.
 func EachClient(ctx context.Context, clients int, d time.Duration, do func(ctx context.Context, client int) error) (Measurement, error) {
-	until := time.Now().Add(d)
+	until, worked := time.Now().Add(d), make([]bool, clients)
 	return eachClient(ctx, clients, func(ctx context.Context, client int) (bool, error) {
-		if !time.Now().Before(until) {
+		if worked[client] && !time.Now().Before(until) {
 			return false, nil
 		}
+		worked[client] = true
 		return true, do(ctx, client)
 	})
 }
