@@ -107,11 +107,14 @@ func (r *Runner) follow(ctx context.Context) error {
 		if other, ok := errors.AsType[*relay.EpochError](err); ok {
 			return &EpochError{Projection: r.reg.name, Source: "feed", Checkpoint: other.Want, Other: other.Got}
 		}
-		if behind, ok := errors.AsType[*relay.BehindError](err); ok && failpoint.On(failpoint.BugHoleSkipped) {
-			if err := r.fold(ctx, batch{from: r.at.position, to: behind.To, recordedAt: r.cfg.Now()}); err != nil {
-				return err
+		if behind, ok := errors.AsType[*relay.BehindError](err); ok {
+			r.metrics.holes.Inc()
+			if failpoint.On(failpoint.BugHoleSkipped) {
+				if err := r.fold(ctx, batch{from: r.at.position, to: behind.To, recordedAt: r.cfg.Now()}); err != nil {
+					return err
+				}
+				continue
 			}
-			continue
 		}
 		silent := errors.Is(err, context.DeadlineExceeded)
 		if reason := err.Error(); !silent && reason != said { // the same again and again is said once

@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, name string, version int) (*metrics, 
 		feedUp:   gauge("waybill_projection_feed_up", "1 if the feed could be asked at the last measurement, else 0."),
 		events:   counter("waybill_projection_events_total", "Events applied; those that the projection does not want are not counted."),
 		fenced:   counter("waybill_projection_fenced_total", "Batches dropped because another runner had moved the checkpoint."),
-		holes:    counter("waybill_projection_holes_total", "Holes of the feed that were filled from the log."),
+		holes:    counter("waybill_projection_holes_total", "Times that the feed did not have what comes next, and the log was read instead."),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "waybill_projection_batch_events", Help: "Events applied in one transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 8),
