@@ -191,6 +191,17 @@ func (c *Cluster) Head(ctx context.Context) (position int64, err error) {
 	return position, err
 }
 
+// Streamed waits until the event stream has the event at a position.
+func (c *Cluster) Streamed(ctx context.Context, position int64) error {
+	return until(ctx, startLimit, func(ctx context.Context) error {
+		state, err := c.streamState(ctx, eventStream)
+		if err == nil && state.LastSeq < uint64(position) { //nolint:gosec // a position
+			err = fmt.Errorf("the stream ends at %d, want %d", state.LastSeq, position)
+		}
+		return err
+	})
+}
+
 // Forge publishes a message that is no event of the log into the event stream, as somebody might who got hold of the
 // relay's password.
 func (b *Broker) Forge(ctx context.Context) error {

@@ -190,33 +190,41 @@ func databaseKilled(t *testing.T, a *arena, sown string) *chaos.Load {
 	return load
 }
 
-// relayWakesUp holds the relay up where it is about to publish, has another take over, and lets it go on: later than the
-// server remembers the ids of messages (1 s), and before the relay looks at the stream by itself (5 s).
+// relayWakesUp freezes the process of a relay that has most of a page still to send, has another relay publish that in its
+// place and the server forget the ids of those messages, and lets the first one go on.
 func relayWakesUp(t *testing.T, a *arena, sown string) *chaos.Load {
 	t.Helper()
-	const held = "relay.afterBarrier: sleep"
-	before := a.count(t, held)
+	const held = "relay.afterPublish: sleep"
+	const remembered = 2500 * time.Millisecond // the server forgets an id between one and two seconds later
+	heldBefore := a.count(t, held)
+	a.begin(t, "", "WAYBILL_ROLES=api")
+	load := a.load(t, 4)
+	a.more(t, load, 60)
 	for _, s := range a.Servers {
 		s.Kill()
 	}
 	first, second := a.Servers[0], a.Servers[1]
-	if err := errors.Join(a.EndLeases(t.Context()), first.Start(t.Context(), "FAILPOINTS="+sown+"relay.afterBarrier=sleep(3s)@20")); err != nil {
+	if err := errors.Join(a.EndLeases(t.Context()), first.Start(t.Context(), "FAILPOINTS="+sown+"relay.afterPublish=sleep(3s)@5")); err != nil {
 		t.Fatal(err)
 	}
-	if err := second.Start(t.Context()); err != nil {
+	if err := a.said(t, 20*time.Second, held, heldBefore); err != nil {
 		t.Fatal(err)
 	}
-	load := a.load(t, 4)
-	if err := a.said(t, 20*time.Second, held, before); err != nil {
+	if err := errors.Join(first.Freeze(), a.EndLease(t.Context(), "relay"), second.Start(t.Context())); err != nil {
 		t.Fatal(err)
 	}
-	slept := time.Now()
-	if err := a.EndLease(t.Context(), "relay"); err != nil {
+	head, err := a.Head(t.Context())
+	if err == nil {
+		err = a.Streamed(t.Context(), head)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	for time.Since(slept) < 4*time.Second {
-		a.more(t, load, 20)
+	time.Sleep(remembered)
+	if err := first.Thaw(); err != nil {
+		t.Fatal(err)
 	}
+	a.more(t, load, 100)
 	return load
 }
 
