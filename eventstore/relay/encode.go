@@ -2,6 +2,7 @@ package relay
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,19 +13,39 @@ import (
 	"waybill/internal/failpoint"
 )
 
-// encoder makes the messages of one stream and epoch. It is for one goroutine: the values of all headers are written
-// behind one another into one buffer, and become one string.
+// encoder makes the messages of one stream and epoch, each in the place of the one before: a message lives until the next
+// call. It is for one goroutine. The values of all headers are written behind one another into one buffer, and become
+// one string.
 type encoder struct {
-	stream string
-	epoch  string
-	buf    []byte
-	names  [maxHeaders]string // of the headers whose values are in buf
-	ends   [maxHeaders]int    // where each of those values ends
-	n      int
+	msg   nats.Msg
+	buf   []byte
+	names [maxHeaders]string // of the headers whose values are in buf
+	ends  [maxHeaders]int    // where each of those values ends
+	n     int
 }
 
 func newEncoder(stream string, epoch uuid.UUID) *encoder {
-	return &encoder{stream: stream, epoch: epoch.String(), buf: make([]byte, 0, estimatedHeaderSize)}
+	c := &encoder{msg: nats.Msg{Header: make(nats.Header, maxHeaders)}, buf: make([]byte, 0, estimatedHeaderSize)}
+	c.set(headerSpecVersion, specVersion)
+	c.set(headerSource, source)
+	c.set(headerContentType, contentType)
+	c.set(headerEpoch, epoch.String())
+	c.set(headerExpectStream, stream)
+	return c
+}
+
+// optionalHeaders are those that not every message has.
+func optionalHeaders() [6]string {
+	return [...]string{headerCorrelation, headerCausation, headerTraceparent, headerCommand, headerMeta, headerMetaTrailer}
+}
+
+// set gives a header its value, in the place of the one that it had.
+func (c *encoder) set(name, value string) {
+	if v := c.msg.Header[name]; len(v) == 1 {
+		v[0] = value
+		return
+	}
+	c.msg.Header[name] = []string{value}
 }
 
 // put ends the value that was appended to the buffer, and names it.
@@ -92,26 +113,20 @@ func (c *encoder) encode(e *eventstore.Event) *nats.Msg {
 
 // message makes one string of the buffer and hands out its parts.
 func (c *encoder) message(subject int, body []byte) *nats.Msg {
-	text := string(c.buf)
-	values := make([]string, 0, maxHeaders)
-	header := make(nats.Header, maxHeaders)
-	add := func(name, value string) {
-		n := len(values)
-		values = append(values, value)
-		header[name] = values[n : n+1 : n+1]
+	text, names := string(c.buf), c.names[:c.n]
+	for _, name := range optionalHeaders() {
+		if !slices.Contains(names, name) {
+			delete(c.msg.Header, name)
+		}
 	}
 	start := subject
-	for i := range c.n {
-		add(c.names[i], text[start:c.ends[i]])
+	for i, name := range names {
+		c.set(name, text[start:c.ends[i]])
 		start = c.ends[i]
 	}
-	add(headerMsgID, text[subject:c.ends[0]]) // the event id again
-	add(headerSpecVersion, specVersion)
-	add(headerSource, source)
-	add(headerContentType, contentType)
-	add(headerEpoch, c.epoch)
-	add(headerExpectStream, c.stream)
-	return &nats.Msg{Subject: text[:subject], Header: header, Data: body}
+	c.set(headerMsgID, text[subject:c.ends[0]]) // the event id again
+	c.msg.Subject, c.msg.Data = text[:subject], body
+	return &c.msg
 }
 
 // appendID appends the usual form of id, without the allocation of its String method.

@@ -22,7 +22,7 @@ var (
 
 // session is one stretch of publishing, from a look to the first thing that goes wrong.
 //
-//	log ── read, barrier, encode (one goroutine) ──▶ pages ── send in order (another) ──▶ stream
+//	log ── read, barrier (one goroutine) ──▶ pages ── encode, send in order (another) ──▶ stream
 type session struct {
 	*Relay
 	changes   <-chan nats.Status
@@ -60,10 +60,10 @@ func (s *session) run(ctx context.Context) error {
 	s.enter(Publishing, nil)
 
 	ctx, cancel := context.WithCancelCause(ctx)
-	pages := make(chan []*nats.Msg, 2)
+	pages := make(chan []eventstore.Event, 2)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(s.read(ctx, v, pages)) })
-	err = s.publish(ctx, w, pages)
+	err = s.publish(ctx, w, newEncoder(s.cfg.Stream.Name, v.head.Epoch), pages)
 	cancel(err)
 	wg.Wait()
 	// Also when stopping in order: what is in flight is stored, and the next relay finds a stream that stands still.
@@ -124,7 +124,7 @@ func (s *session) note(w *window) {
 }
 
 // publish sends page after page, and between them compares stream and log every now and then.
-func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.Msg) error {
+func (s *session) publish(ctx context.Context, w *window, enc *encoder, pages <-chan []eventstore.Event) error {
 	audit := time.NewTicker(s.cfg.Audit)
 	defer audit.Stop()
 	report := time.NewTicker(s.cfg.Poll)
@@ -132,8 +132,8 @@ func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.M
 	for {
 		select {
 		case page := <-pages:
-			for _, msg := range page {
-				if err := w.send(ctx, msg); err != nil {
+			for i := range page {
+				if err := w.send(ctx, enc.encode(&page[i])); err != nil {
 					return err
 				}
 				if err := failpoint.Hit(ctx, failpoint.RelayAfterPublish); err != nil {
@@ -163,9 +163,8 @@ func (s *session) publish(ctx context.Context, w *window, pages <-chan []*nats.M
 	}
 }
 
-// read turns the log into pages of messages from the position behind v.last on, up to what is behind the barrier.
-func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) error {
-	enc := newEncoder(s.cfg.Stream.Name, v.head.Epoch)
+// read reads the log in pages from the position behind v.last on, up to what is behind the barrier.
+func (s *session) read(ctx context.Context, v view, pages chan<- []eventstore.Event) error {
 	b := &barrier{session: s, epoch: v.head.Epoch, held: s.cfg.Now()}
 	var before *eventstore.Event // the last that was read
 	for from := v.last + 1; ; {
@@ -181,16 +180,12 @@ func (s *session) read(ctx context.Context, v view, pages chan<- []*nats.Msg) er
 			if err != nil {
 				return err
 			}
-			page := make([]*nats.Msg, len(events))
-			for i := range events {
-				page[i] = enc.encode(&events[i])
-			}
 			select {
-			case pages <- page:
+			case pages <- events:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			from += int64(len(page))
+			from += int64(len(events))
 			before = &events[len(events)-1]
 		}
 	}
