@@ -59,6 +59,15 @@ func TestWokenByAnotherProcess(t *testing.T) {
 	})
 }
 
+// TestStatusFollowsTheAnswers has no clock that would look at the answers sooner or later.
+func TestStatusFollowsTheAnswers(t *testing.T) {
+	t.Parallel()
+	b, log := startBroker(t), eventstore.NewMemory()
+	fill(t, log, 1500) // three pages, more than a window
+	r := startRelay(t, relay.Config{Log: log, Conn: b.connect(), Poll: time.Hour, Audit: time.Hour})
+	r.reaches(1500)
+}
+
 func TestTwoRelaysAreHarmless(t *testing.T) {
 	t.Parallel()
 	b, log := startBroker(t), eventstore.NewMemory()

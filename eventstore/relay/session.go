@@ -140,6 +140,9 @@ func (s *session) publish(ctx context.Context, w *window, enc *encoder, pages <-
 					return err
 				}
 			}
+			w.tell()
+			s.note(w)
+		case <-w.room:
 			s.note(w)
 		case <-report.C:
 			s.note(w)

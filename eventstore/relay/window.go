@@ -41,7 +41,7 @@ type window struct {
 	sent      int64        // the sender's own
 	confirmed atomic.Int64 // every position up to here is stored, and is what was sent
 	answered  atomic.Int64 // answers of any kind
-	wakeAt    atomic.Int64 // the sender waits until this is confirmed; [never] if it does not wait
+	wakeAt    atomic.Int64 // the sender wants to know when this is confirmed; [never] if it does not
 	room      chan struct{}
 	failed    chan struct{} // closed with failure
 
@@ -92,6 +92,9 @@ func (w *window) send(ctx context.Context, msg *nats.Msg) error {
 	w.sent++
 	return nil
 }
+
+// tell has room say when all that was sent so far is confirmed.
+func (w *window) tell() { w.wakeAt.Store(w.sent) }
 
 // wait returns when at most inFlight messages are without an answer.
 func (w *window) wait(ctx context.Context, inFlight int64) error {
