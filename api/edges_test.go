@@ -178,7 +178,7 @@ func TestAnyOf(t *testing.T) {
 	for query, text := range map[string]string{
 		"lifecycle=pendng":           "pending, confirmed",
 		"lifecycle=pending,x":        `"x" is not one of`,
-		"payment_status=paid":        "not_paid",
+		"payment_status=settled":     "not_paid",
 		"fulfilment_status=shipped":  "unfulfilled",
 		"return_status=returned":     "none",
 		"hold=nap":                   "manual",

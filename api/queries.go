@@ -88,7 +88,7 @@ type listOrdersInput struct {
 	Paging
 
 	Lifecycle        []string        `query:"lifecycle,explode" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
-	PaymentStatus    []string        `query:"payment_status,explode" doc:"Any of these: not_paid"`
+	PaymentStatus    []string        `query:"payment_status,explode" doc:"Any of these: disputed, requires_action, pending, overpaid, refunded, partially_refunded, paid, partially_paid, authorised, partially_authorised, expired, voided, failed, not_paid"`
 	FulfilmentStatus []string        `query:"fulfilment_status,explode" doc:"Any of these: on_hold, cancelled, unfulfilled"`
 	ReturnStatus     []string        `query:"return_status,explode" doc:"Any of these: none"`
 	Channels         []string        `query:"channel,explode" doc:"Any of these"`
@@ -129,7 +129,7 @@ func (in *listOrdersInput) check() error {
 		known  []string
 	}{
 		{"lifecycle", &in.Lifecycle, texts(order.Lifecycles())},
-		{"payment_status", &in.PaymentStatus, []string{string(order.PaymentNotPaid)}},
+		{"payment_status", &in.PaymentStatus, names(order.PaymentStatuses())},
 		{"fulfilment_status", &in.FulfilmentStatus, []string{string(order.FulfilmentOnHold), string(order.FulfilmentCancelled), string(order.FulfilmentUnfulfilled)}},
 		{"return_status", &in.ReturnStatus, []string{"none"}},
 		{"hold", &in.Holds, []string{string(order.HoldFraud), string(order.HoldPayment), string(order.HoldAddress), string(order.HoldDispute), string(order.HoldManual)}},
@@ -392,4 +392,13 @@ func (s *Server) listReservations(ctx context.Context, in *listReservationsInput
 		return nil, s.readError(ctx, err)
 	}
 	return pageOf(at, p), nil
+}
+
+// names returns the texts of values that are texts.
+func names[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
 }

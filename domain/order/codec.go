@@ -21,7 +21,18 @@ const (
 	TypeNoteAdded      = "order.note_added"
 	TypeTagged         = "order.tagged"
 	TypeUntagged       = "order.untagged"
+
+	TypePaymentPositionChanged = "order.payment_position_changed"
+	TypeAnomalyDetected        = "order.anomaly_detected"
 )
+
+// EventTypes returns the stored names of all events.
+func EventTypes() []string {
+	return []string{
+		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
+		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
+	}
+}
 
 // The schema numbers that [Encode] writes.
 const (
@@ -30,7 +41,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 1
+const SnapshotSchema = 2
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -89,6 +100,10 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[Tagged](data)
 	case TypeUntagged:
 		return event[Untagged](data)
+	case TypePaymentPositionChanged:
+		return event[PaymentPositionChanged](data)
+	case TypeAnomalyDetected:
+		return event[AnomalyDetected](data)
 	}
 	return nil, errors.New("unknown event type")
 }

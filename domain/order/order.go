@@ -98,22 +98,6 @@ func Lifecycles() []Lifecycle {
 	}
 }
 
-// PaymentStatus is what is known about the money of an order. It is derived, never set.
-type PaymentStatus string
-
-// PaymentNotPaid is the only payment status: payments are not recorded on orders yet.
-const PaymentNotPaid PaymentStatus = "not_paid"
-
-// FulfilmentStatus is what is known about the goods of an order. It is derived, never set.
-type FulfilmentStatus string
-
-// The fulfilment statuses, in order of precedence.
-const (
-	FulfilmentOnHold      FulfilmentStatus = "on_hold"     // a hold blocks shipping
-	FulfilmentCancelled   FulfilmentStatus = "cancelled"   // nothing is left to ship and nothing was
-	FulfilmentUnfulfilled FulfilmentStatus = "unfulfilled" // there are units to ship
-)
-
 // Order is the state folded from the events of one order. Its zero value is an order nobody placed. It belongs to
 // whoever folds; what [Place] brought in (Details, and the Line of each entry of Lines) is shared with the event and is never changed.
 type Order struct {
@@ -126,6 +110,8 @@ type Order struct {
 	Cancellations []CancellationSummary `msgpack:"cancellations,omitempty"` // all that were carried out, in order
 	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
 	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
+	Payments      []PaymentPosition     `msgpack:"payments,omitempty"`      // in the order in which they were first heard of
+	Anomalies     []Anomaly             `msgpack:"anomalies,omitempty"`     // the latest, in order
 	Rejection     *Rejection            `msgpack:"rejection,omitempty"`     // why it was rejected, nil if it was not
 	PlacedAt      domain.Time           `msgpack:"placed_at"`               // when the customer placed it
 	ConfirmedAt   domain.Time           `msgpack:"confirmed_at,omitempty"`  // zero until then
@@ -165,22 +151,6 @@ func (o *Order) lineIndex(id string) int {
 // Due returns what the order costs after cancellations: the grand total less what was credited.
 func (o *Order) Due() money.Money {
 	return money.New(o.Details.Totals.Grand.Minor-o.Credited.Minor, o.Details.Currency)
-}
-
-// PaymentStatus derives the payment status.
-func (o *Order) PaymentStatus() PaymentStatus { return PaymentNotPaid }
-
-// FulfilmentStatus derives the fulfilment status as of now: a hold counts until it is released or runs out.
-func (o *Order) FulfilmentStatus(now domain.Time) FulfilmentStatus {
-	switch o.Lifecycle {
-	case LifecycleCancelled, LifecycleRejected, LifecycleExpired:
-		return FulfilmentCancelled
-	case LifecycleNone, LifecyclePending, LifecycleConfirmed, LifecycleCompleted, LifecycleCancelling:
-	}
-	if len(o.Blocking(VerbShip, now)) > 0 {
-		return FulfilmentOnHold
-	}
-	return FulfilmentUnfulfilled
 }
 
 // Event is something that happened to an order.
@@ -226,6 +196,8 @@ const (
 	CommandAddNote     = "order.add_note"
 	CommandTag         = "order.tag"
 	CommandUntag       = "order.untag"
+
+	CommandRecordPaymentPosition = "order.record_payment_position"
 )
 
 // Allowed returns the names of the commands that the lifecycle of o, its open units and its holds allow, in a fixed
@@ -255,7 +227,7 @@ func Allowed(o *Order) []string {
 	if len(o.Tags) > 0 {
 		names = append(names, CommandUntag)
 	}
-	return names
+	return append(names, CommandRecordPaymentPosition)
 }
 
 // transition refuses c because of where o stands.

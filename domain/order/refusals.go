@@ -214,3 +214,17 @@ func (r NotYetDue) Error() string {
 
 // RefusalCode implements [domain.Refusal].
 func (NotYetDue) RefusalCode() string { return "not-yet-due" }
+
+// PaymentPositionConflict refuses another position of a payment under a version that is known already.
+type PaymentPositionConflict struct {
+	PaymentID string `json:"payment_id"`
+	Version   int64  `json:"payment_version"`
+}
+
+// Error implements error.
+func (r PaymentPositionConflict) Error() string {
+	return fmt.Sprintf("version %d of payment %s is known already and differs", r.Version, r.PaymentID)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (PaymentPositionConflict) RefusalCode() string { return "payment-position-conflict" }

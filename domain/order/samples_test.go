@@ -92,6 +92,14 @@ func samples(tb testing.TB) []order.Event {
 		order.NoteAdded{NoteID: "n1", Text: note, Public: true, At: t0},
 		order.Tagged{Tags: []string{"b2b", "vip"}, At: t0},
 		order.Untagged{Tags: []string{"b2b"}, At: t0},
+		order.PaymentPositionChanged{
+			PaymentID: "p1", Version: 3, Status: order.PaymentStatePartiallyCaptured, Authorised: eur(3485), Captured: eur(2000),
+			Refunded: eur(300), Disputed: eur(200), Pending: eur(1000), RefundPending: eur(100), At: t0,
+		},
+		order.AnomalyDetected{
+			Anomaly: order.AnomalyLatePayment, PaymentID: "p1", FulfilmentID: "f1", ParcelID: "b1",
+			Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Amount: eur(3485), At: t0,
+		},
 	}
 }
 

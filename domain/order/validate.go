@@ -24,6 +24,8 @@ const (
 	MaxTitle      = 512           // bytes of a title, a name, an address line or a detail
 	MaxText       = 4_096         // bytes of a note or an attribute
 	MaxAddress    = 10            // lines of an address
+	MaxPayments   = 1_000         // payments, also those that failed
+	MaxAmount     = 1 << 53       // minor units of an amount that others report
 )
 
 // fields checks fields one after the other and keeps the first refusal.

@@ -205,7 +205,7 @@ func (l *Log) Step() {
 	id := l.OrderIDs[max(0, len(l.OrderIDs)-1-min(l.rng.IntN(len(l.OrderIDs)), l.rng.IntN(40)))]
 	oid, now := order.ID(id), l.now()
 	var c order.Command
-	switch l.rng.IntN(14) {
+	switch l.rng.IntN(18) {
 	case 0, 1, 2:
 		l.Reserve(id)
 		return
@@ -233,6 +233,8 @@ func (l *Log) Step() {
 	case 13:
 		l.StockStep()
 		return
+	default:
+		c = l.progress(l.Orders[id])
 	}
 	l.mayRefuse(l.Order(c))
 }

@@ -31,11 +31,14 @@ func (s *State) Detail() Detail {
 			Surcharge: p.Totals.Surcharge, Tax: p.Totals.Tax, Grand: p.Totals.Grand, Credited: o.Credited,
 		},
 		Due:             o.Due(),
+		Balance:         o.Balance(),
 		Rounding:        Rounding{Level: string(p.Rounding.Level), Mode: string(p.Rounding.Mode)},
 		PaymentTerms:    PaymentTerms{Kind: string(p.PaymentTerms.Kind), PayBy: p.PaymentTerms.PayBy.Time()},
 		ReservePolicy:   string(p.ReservePolicy),
 		ShipBy:          p.ShipBy.Time(),
 		Attributes:      attributes(p.Attributes),
+		Payments:        each(o.Payments, payment),
+		Anomalies:       each(o.Anomalies, anomaly),
 		Holds:           each(o.Holds, func(h *order.Hold) Hold { return hold(h, authorOf(s.HoldsBy, h.ID)) }),
 		Cancellations:   each(o.Cancellations, cancellation),
 		Notes:           each(o.Notes, func(n *order.Note) Note { return note(n, authorOf(s.NotesBy, n.ID)) }),
@@ -125,9 +128,25 @@ func hold(h *order.Hold, by string) Hold {
 func cancellation(c *order.CancellationSummary) Cancellation {
 	return Cancellation{
 		CancellationID: c.ID, Whole: c.Whole, Reason: string(c.Reason), At: c.At.Time(),
-		Lines: each(c.Lines, func(l *order.LineQuantity) LineQuantity {
-			return LineQuantity{LineID: l.LineID, Quantity: l.Quantity}
-		}),
+		Lines: each(c.Lines, quantity),
+	}
+}
+
+func quantity(l *order.LineQuantity) LineQuantity {
+	return LineQuantity{LineID: l.LineID, Quantity: l.Quantity}
+}
+
+func payment(p *order.PaymentPosition) Payment {
+	return Payment{
+		PaymentID: p.PaymentID, Version: p.Version, Status: string(p.Status), Authorised: p.Authorised, Captured: p.Captured,
+		Refunded: p.Refunded, Disputed: p.Disputed, Pending: p.Pending, RefundPending: p.RefundPending, At: p.At.Time(),
+	}
+}
+
+func anomaly(a *order.Anomaly) Anomaly {
+	return Anomaly{
+		Anomaly: string(a.Anomaly), PaymentID: a.PaymentID, FulfilmentID: a.FulfilmentID, ParcelID: a.ParcelID,
+		Lines: each(a.Lines, quantity), Amount: a.Amount, At: a.At.Time(),
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *State) evolveOrder(e *projections.Event) error {
 	case order.NoteAdded:
 		s.NotesBy = append(s.NotesBy, Author{ID: ev.NoteID, Actor: e.Meta.Actor})
 	case order.Placed, order.Confirmed, order.Rejected, order.Expired, order.HoldReleased, order.LinesCancelled,
-		order.Cancelled, order.Tagged, order.Untagged:
+		order.Cancelled, order.Tagged, order.Untagged, order.PaymentPositionChanged, order.AnomalyDetected:
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ type Detail struct {
 	Shipping   []Charge    `json:"shipping"`
 	Surcharges []Charge    `json:"surcharges"`
 	Totals     Totals      `json:"totals"`
-	Due        money.Money `json:"due"` // the grand total less what was credited
+	Due        money.Money `json:"due"`     // the grand total less what was credited
+	Balance    money.Money `json:"balance"` // still to be paid; below zero it is what the customer is owed
 
 	Rounding      Rounding          `json:"rounding"`
 	PaymentTerms  PaymentTerms      `json:"payment_terms"`
@@ -57,7 +58,9 @@ type Detail struct {
 	ShipBy        time.Time         `json:"ship_by,omitzero"`
 	Attributes    map[string]string `json:"attributes"`
 
-	Holds         []Hold         `json:"holds"` // all ever placed, in order
+	Payments      []Payment      `json:"payments"`
+	Anomalies     []Anomaly      `json:"anomalies"` // the latest, in order: somebody has to look at them
+	Holds         []Hold         `json:"holds"`     // all ever placed, in order
 	Cancellations []Cancellation `json:"cancellations"`
 	Notes         []Note         `json:"notes"`
 	Tags          []string       `json:"tags"`
@@ -162,6 +165,31 @@ type Rounding struct {
 type PaymentTerms struct {
 	Kind  string    `json:"kind"`
 	PayBy time.Time `json:"pay_by,omitzero"`
+}
+
+// Payment is what the order knows of one of its payments.
+type Payment struct {
+	PaymentID     string      `json:"payment_id"`
+	Version       int64       `json:"payment_version"`
+	Status        string      `json:"status"`
+	Authorised    money.Money `json:"authorised"`
+	Captured      money.Money `json:"captured"`
+	Refunded      money.Money `json:"refunded"`
+	Disputed      money.Money `json:"disputed"`
+	Pending       money.Money `json:"pending"`
+	RefundPending money.Money `json:"refund_pending"`
+	At            time.Time   `json:"at"`
+}
+
+// Anomaly is a fact that contradicts the order.
+type Anomaly struct {
+	Anomaly      string         `json:"anomaly"`
+	PaymentID    string         `json:"payment_id,omitempty"`
+	FulfilmentID string         `json:"fulfilment_id,omitempty"`
+	ParcelID     string         `json:"parcel_id,omitempty"`
+	Lines        []LineQuantity `json:"lines"`
+	Amount       money.Money    `json:"amount"`
+	At           time.Time      `json:"at"`
 }
 
 // Hold stops verbs until it is released or runs out.

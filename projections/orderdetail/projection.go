@@ -26,13 +26,10 @@ func (Projection) Version() int { return 1000 + order.SnapshotSchema }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return []string{
-		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
-		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypeNoteAdded, order.TypeTagged,
-		order.TypeUntagged,
+	return append(order.EventTypes(),
 		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
 		stock.TypeReservationExpired,
-	}
+	)
 }
 
 // Tables implements [projections.Projection].

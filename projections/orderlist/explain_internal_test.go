@@ -14,16 +14,16 @@ import (
 // fill makes n rows that are like those of orders, with statuses, customers, tags and SKUs as unevenly spread as in life.
 const fill = `
 INSERT INTO order_list (seq, placed_at, updated_at, version, position, total_minor, units, lines, order_id, number, channel,
-    source_ref, customer_id, lifecycle, payment_status, fulfilment_status, return_status, currency, country, holds, tags, skus, open_holds)
+    source_ref, customer_id, lifecycle, payment_status, fulfilment_status, return_status, currency, country, holds, tags, skus, open_holds, progress)
 SELECT i, at, at + (i % 5000) * interval '1 s', 3, i + 2, (i::bigint * 7919) % 500000, 1 + i % 9, 1 + i % 4, 'order-id-' || i,
     'W-' || lpad(i::text, 8, '0'), (ARRAY['web','web','web','amazon-de','phone'])[1 + i % 5], 'ref-' || i, 'cust-' || (i % 9001),
     CASE WHEN i % 500 = 0 THEN 'pending' WHEN i % 20 = 0 THEN 'cancelled' WHEN i % 50 = 1 THEN 'rejected' ELSE 'confirmed' END,
-    'not_paid',
+    CASE WHEN i % 400 = 0 THEN 'disputed' WHEN i % 3 = 0 THEN 'paid' ELSE 'not_paid' END,
     CASE WHEN i % 20 = 0 OR i % 50 = 1 THEN 'cancelled' WHEN i % 333 = 0 THEN 'on_hold' ELSE 'unfulfilled' END,
     'none', (ARRAY['EUR','GBP'])[1 + i % 2], (ARRAY['GB','DE','FR'])[1 + i % 3],
     CASE WHEN i % 333 = 0 THEN ARRAY['fraud'] ELSE '{}' END,
     CASE WHEN i % 1000 = 0 THEN ARRAY['rush'] WHEN i % 4 = 0 THEN ARRAY['gift'] ELSE '{}' END,
-    ARRAY['SKU-' || (i % 3000), 'SKU-HOT-' || (i % 2)], '{}'
+    ARRAY['SKU-' || (i % 3000), 'SKU-HOT-' || (i % 2)], '{}', ''
 FROM generate_series(1, $1::int) AS i, LATERAL (SELECT timestamptz '2026-01-01' + i * interval '37 s' AS at) AS t`
 
 func explain(t *testing.T, pool *pgxpool.Pool, f Filter) *historytest.Plan {
@@ -68,6 +68,8 @@ func TestEveryQueryUsesAnIndex(t *testing.T) {
 		"confirmed":              {Filter{Lifecycle: []string{"confirmed"}}, 120},
 		"confirmed or cancelled": {Filter{Lifecycle: []string{"confirmed", "cancelled"}}, 120},
 		"on hold":                {Filter{FulfilmentStatus: []string{"on_hold"}}, 600},
+		"paid":                   {Filter{PaymentStatus: []string{"paid"}}, 120},
+		"disputed":               {Filter{PaymentStatus: []string{"disputed"}}, 600},
 		"held for fraud":         {Filter{Holds: []string{"fraud"}}, 600},
 		"any hold":               {Filter{OnHold: new(true)}, 600},
 		"statuses mixed":         {Filter{Lifecycle: []string{"confirmed"}, FulfilmentStatus: []string{"on_hold"}, PaymentStatus: []string{"not_paid"}}, 600},

@@ -3,11 +3,13 @@ package orderlist
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"waybill/domain"
 	"waybill/domain/order"
 	"waybill/projections"
 )
@@ -21,6 +23,12 @@ type row struct {
 
 	lifecycle order.Lifecycle
 	open      []order.Hold // the holds that are not released: id, kind and blocks
+	progress  progress
+}
+
+// progress is what has happened to the money of an order since it was placed. Most orders in a list have none, or little.
+type progress struct {
+	Payments []order.PaymentPosition `msgpack:"payments,omitempty"`
 }
 
 // rows are the orders of a batch, in the order in which it names them first.
@@ -53,8 +61,8 @@ func newRow(id string, e *projections.Event, p *order.Placed) *row {
 	d := &p.Details
 	r := &row{Row: Row{
 		OrderID: id, Number: d.Number, Channel: d.Channel, SourceRef: d.SourceRef, CustomerID: d.CustomerID,
-		PaymentStatus: string(order.PaymentNotPaid), ReturnStatus: returnNone,
-		Tags: unique(slices.Clone(d.Tags)), Total: d.Totals.Grand, Country: d.Contact.Delivery.Country, Lines: len(d.Lines),
+		ReturnStatus: returnNone,
+		Tags:         unique(slices.Clone(d.Tags)), Total: d.Totals.Grand, Country: d.Contact.Delivery.Country, Lines: len(d.Lines),
 		PlacedAt: d.PlacedAt.Time(), seq: e.Position,
 	}}
 	r.Total.Currency = d.Currency
@@ -102,16 +110,31 @@ func (r *row) fold(ev order.Event) {
 		r.Tags = unique(append(r.Tags, ev.Tags...))
 	case order.Untagged:
 		r.Tags = slices.DeleteFunc(r.Tags, func(t string) bool { return slices.Contains(ev.Tags, t) })
-	case order.NoteAdded:
+	case order.PaymentPositionChanged:
+		r.pay(order.PaymentPosition(ev))
+	case order.NoteAdded, order.AnomalyDetected:
 	}
 	r.derive()
+}
+
+func (r *row) pay(p order.PaymentPosition) {
+	payments := r.progress.Payments
+	if i := slices.IndexFunc(payments, func(known order.PaymentPosition) bool { return known.PaymentID == p.PaymentID }); i >= 0 {
+		payments[i] = p
+	} else {
+		r.progress.Payments = append(payments, p)
+	}
 }
 
 // derive sets the columns that follow from others, by the rules of the domain. A hold counts until it is released: there
 // is no clock.
 func (r *row) derive() {
 	r.Lifecycle = r.lifecycle.String()
-	state := order.Order{Lifecycle: r.lifecycle, Holds: r.open}
+	state := order.Order{
+		Lifecycle: r.lifecycle, Holds: r.open, Payments: r.progress.Payments,
+		Details: order.Details{Currency: r.Total.Currency, Totals: order.Totals{Grand: r.Total}},
+	}
+	r.PaymentStatus = string(state.PaymentStatus())
 	r.FulfilmentStatus = string(state.FulfilmentStatus(0))
 	kinds := make(map[string]bool, len(r.open))
 	for i := range r.open {
@@ -121,25 +144,40 @@ func (r *row) derive() {
 }
 
 // values returns the rows in the order of the table's columns.
-func (rs *rows) values() [][]any {
+func (rs *rows) values() ([][]any, error) {
 	values := make([][]any, len(rs.list))
 	for i, r := range rs.list {
+		progress, err := r.progress.encode()
+		if err != nil {
+			return nil, fmt.Errorf("order %s: %w", r.OrderID, err)
+		}
 		values[i] = []any{
 			r.seq, r.PlacedAt, r.UpdatedAt, r.Version, r.Position, r.Total.Minor, r.Units, int32(r.Lines), r.OrderID,
 			r.Number, r.Channel, r.SourceRef, r.CustomerID, r.Lifecycle, r.PaymentStatus, r.FulfilmentStatus, r.ReturnStatus,
 			string(r.Total.Currency), r.Country, r.Holds, r.Tags, r.SKUs, holdTexts(r.open),
+			progress,
 		}
 	}
-	return values
+	return values, nil
+}
+
+// encode returns the stored form of p: nothing where nothing has happened, which is cheap, as most orders begin so.
+func (p *progress) encode() ([]byte, error) {
+	if reflect.ValueOf(*p).IsZero() {
+		return []byte{}, nil
+	}
+	return domain.Marshal(p)
 }
 
 // scanStored reads a row in the order of the table's columns.
 func scanStored(s pgx.CollectableRow) (*row, error) {
 	var r row
 	var open []string
+	var progress []byte
 	err := s.Scan(&r.seq, &r.PlacedAt, &r.UpdatedAt, &r.Version, &r.Position, &r.Total.Minor, &r.Units, &r.Lines, &r.OrderID,
 		&r.Number, &r.Channel, &r.SourceRef, &r.CustomerID, &r.Lifecycle, &r.PaymentStatus, &r.FulfilmentStatus, &r.ReturnStatus,
-		&r.Total.Currency, &r.Country, &r.Holds, &r.Tags, &r.SKUs, &open)
+		&r.Total.Currency, &r.Country, &r.Holds, &r.Tags, &r.SKUs, &open,
+		&progress)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +187,11 @@ func scanStored(s pgx.CollectableRow) (*row, error) {
 	}
 	r.lifecycle = order.Lifecycles()[i]
 	r.open = parseHolds(open)
+	if len(progress) > 0 {
+		if err := domain.Unmarshal(progress, &r.progress); err != nil {
+			return nil, fmt.Errorf("order %s: %w", r.OrderID, err)
+		}
+	}
 	return &r, nil
 }
 

@@ -19,15 +19,11 @@ var _ projections.Projection = Projection{}
 func (Projection) Name() string { return "order_list" }
 
 // Version implements [projections.Projection].
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return []string{
-		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
-		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypeNoteAdded, order.TypeTagged,
-		order.TypeUntagged,
-	}
+	return order.EventTypes()
 }
 
 // Tables implements [projections.Projection].
@@ -63,7 +59,8 @@ CREATE TABLE order_list (
     holds      text[] COLLATE "C" NOT NULL,  -- kinds of the active holds
     tags       text[] COLLATE "C" NOT NULL,
     skus       text[] COLLATE "C" NOT NULL,
-    open_holds text[] COLLATE "C" NOT NULL,  -- for the fold alone: see holdText
+    open_holds text[] COLLATE "C" NOT NULL,  -- for the fold alone: see holdTexts
+    progress   bytea  NOT NULL,              -- for the fold alone: msgpack of progress, empty where nothing has happened
     PRIMARY KEY (order_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX order_list_placed   ON order_list (placed_at, seq);
@@ -73,6 +70,7 @@ CREATE INDEX order_list_number   ON order_list (number, seq);
 CREATE INDEX order_list_source   ON order_list (source_ref) WHERE source_ref <> '';
 CREATE INDEX order_list_customer ON order_list (customer_id, placed_at, seq) WHERE customer_id <> '';
 CREATE INDEX order_list_lifecycle  ON order_list (lifecycle, placed_at, seq);
+CREATE INDEX order_list_payment    ON order_list (payment_status, placed_at, seq);
 CREATE INDEX order_list_fulfilment ON order_list (fulfilment_status, placed_at, seq);
 CREATE INDEX order_list_held       ON order_list (placed_at, seq) WHERE holds <> '{}';
 CREATE INDEX order_list_words    ON order_list USING gin (skus, tags);
@@ -107,6 +105,7 @@ func table() projections.Table {
 			{Name: "tags", Type: "text[]"},
 			{Name: "skus", Type: "text[]"},
 			{Name: "open_holds", Type: "text[]"},
+			{Name: "progress", Type: "bytea"},
 		},
 	}
 }
@@ -130,7 +129,11 @@ func (p Projection) Apply(ctx context.Context, tx pgx.Tx, events []projections.E
 			return err
 		}
 	}
-	return t.Upsert(ctx, tx, list.values())
+	values, err := list.values()
+	if err != nil {
+		return err
+	}
+	return t.Upsert(ctx, tx, values)
 }
 
 // load reads the rows of the orders that were placed before this batch.

@@ -29,6 +29,14 @@ type state struct {
 	Holds       []holdState         `msgpack:"holds,omitempty"`        // those that are not released
 	Claims      []claim             `msgpack:"reservations,omitempty"` // those that are open
 	Expired     bool                `msgpack:"expired"`                // a reservation of it has expired
+	Payments    []paymentState      `msgpack:"payments,omitempty"`
+}
+
+// paymentState is what one payment could bring, or has brought.
+type paymentState struct {
+	ID       string `msgpack:"id"`
+	Good     int64  `msgpack:"good"`     // authorised or captured
+	Captured int64  `msgpack:"captured"` // and not paid back
 }
 
 // holdState is a hold that is not released.
@@ -135,7 +143,19 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 	case order.Cancelled:
 		enter(order.LifecycleCancelled)
 		s.Credited += ev.Credit.Minor
-	case order.NoteAdded, order.Tagged, order.Untagged:
+	case order.PaymentPositionChanged:
+		s.pay(&ev)
+	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected:
+	}
+}
+
+func (s *state) pay(e *order.PaymentPositionChanged) {
+	captured := e.Captured.Minor - e.Refunded.Minor - e.Disputed.Minor
+	p := paymentState{ID: e.PaymentID, Good: max(e.Authorised.Minor-e.Refunded.Minor, captured), Captured: captured}
+	if i := slices.IndexFunc(s.Payments, func(p paymentState) bool { return p.ID == e.PaymentID }); i >= 0 {
+		s.Payments[i] = p
+	} else {
+		s.Payments = append(s.Payments, p)
 	}
 }
 

@@ -22,13 +22,13 @@ var _ projections.Projection = Projection{}
 func (Projection) Name() string { return "stuck_orders" }
 
 // Version implements [projections.Projection].
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
 	return []string{
 		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
-		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled,
+		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypePaymentPositionChanged,
 		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
 		stock.TypeReservationExpired,
 	}

@@ -26,6 +26,24 @@ func (s *state) describe(o *Order, now domain.Time) {
 
 func (s *state) due() money.Money { return money.New(s.Grand-s.Credited, s.Currency) }
 
+// unpaid returns what has to be paid, or authorised, before the order is confirmed.
+func (s *state) unpaid() money.Money {
+	due := s.due()
+	switch s.PaymentKind {
+	case order.PaymentPrepaid:
+		for i := range s.Payments {
+			due.Minor -= s.Payments[i].Captured
+		}
+	case order.PaymentAuthorise:
+		for i := range s.Payments {
+			due.Minor -= s.Payments[i].Good
+		}
+	case order.PaymentOffline, order.PaymentOnAccount:
+		return money.New(0, s.Currency)
+	}
+	return due
+}
+
 // reasons returns what the order waits for at now, the most pressing first: what a person has to do comes before what
 // time or another system may bring.
 func (s *state) reasons(now domain.Time) []Reason {
@@ -72,8 +90,8 @@ func (s *state) pending(now domain.Time) Reason {
 			Code: ReasonBackordered, Units: units, Items: backordered, ExpiresAt: expires.Time(),
 			Text: fmt.Sprintf("%d units are to come in: %s.", units, names(backordered)),
 		}
-	case s.PaymentKind == order.PaymentPrepaid || s.PaymentKind == order.PaymentAuthorise:
-		due := s.due()
+	case s.unpaid().Sign() > 0:
+		due := s.unpaid()
 		return Reason{
 			Code: ReasonPayment, PayBy: s.PayBy.Time(), ExpiresAt: expires.Time(), Amount: &due,
 			Text: "The order waits for the payment of " + due.String() + ".",

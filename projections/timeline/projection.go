@@ -26,14 +26,11 @@ func (Projection) Version() int { return 1 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return []string{
-		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
-		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypeNoteAdded, order.TypeTagged,
-		order.TypeUntagged,
+	return append(order.EventTypes(),
 		stock.TypeReceived, stock.TypeAdjusted, stock.TypeCounted, stock.TypeOversoldDetected, stock.TypeReserved,
 		stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
 		stock.TypeReservationExpired, stock.TypeBackorderPolicySet, stock.TypeSafetyStockSet,
-	}
+	)
 }
 
 // Tables implements [projections.Projection].

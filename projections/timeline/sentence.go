@@ -24,70 +24,6 @@ func Sentence(e *eventstore.Event) string {
 	return strings.ReplaceAll(strings.TrimSpace(capital(aggregate)+" "+what), "_", " ") + "."
 }
 
-func orderSentence(ev order.Event) string {
-	switch ev := ev.(type) {
-	case order.Placed:
-		d := &ev.Details
-		units := int64(0)
-		for i := range d.Lines {
-			units += d.Lines[i].Quantity
-		}
-		return fmt.Sprintf("Order %s was placed on %s: %s in %s for %s.", d.Number, d.Channel, count(units, "unit"),
-			count(int64(len(d.Lines)), "line"), d.Totals.Grand)
-	case order.Confirmed:
-		return "The order was confirmed."
-	case order.Rejected:
-		return rejected(&ev.Rejection)
-	case order.Expired:
-		return "The order expired: it was not confirmed by " + moment(ev.Deadline) + "."
-	case order.HoldPlaced:
-		text := fmt.Sprintf("A %s hold (%s) was placed; it blocks %s", ev.Kind, ev.HoldID, verbs(ev.Blocks))
-		if !ev.Until.IsZero() {
-			text += " until " + moment(ev.Until)
-		}
-		return text + "."
-	case order.HoldReleased:
-		return "Hold " + ev.HoldID + " was released."
-	case order.LinesCancelled:
-		units := int64(0)
-		for _, l := range ev.Lines {
-			units += l.Quantity
-		}
-		return fmt.Sprintf("%s of %s %s cancelled (%s); %s is given back.", capital(count(units, "unit")),
-			count(int64(len(ev.Lines)), "line"), were(units), ev.Reason, ev.Credit)
-	case order.Cancelled:
-		return fmt.Sprintf("The order was cancelled as a whole (%s).", ev.Reason)
-	case order.NoteAdded:
-		if ev.Public {
-			return "A note for the customer was written."
-		}
-		return "An internal note was written."
-	case order.Tagged:
-		return "Tagged " + strings.Join(ev.Tags, ", ") + "."
-	case order.Untagged:
-		return "No longer tagged " + strings.Join(ev.Tags, ", ") + "."
-	}
-	return "The order changed."
-}
-
-func rejected(r *order.Rejection) string {
-	var text strings.Builder
-	text.WriteString("The order was rejected: " + strings.ReplaceAll(string(r.Reason), "_", " "))
-	for i, s := range r.Shortages {
-		if i == 3 {
-			fmt.Fprintf(&text, " and %d more", len(r.Shortages)-i)
-			break
-		}
-		sep := "; "
-		if i > 0 {
-			sep = ", "
-		}
-		fmt.Fprintf(&text, "%s%d of %d × %s at %s", sep, s.Available, s.Requested, s.SKU, s.Location)
-	}
-	text.WriteByte('.')
-	return text.String()
-}
-
 func stockSentence(ev stock.Event, item string) string {
 	switch ev := ev.(type) {
 	case stock.Received:
@@ -145,14 +81,6 @@ func were(n int64) string {
 }
 
 func moment(t domain.Time) string { return t.Time().Format("2006-01-02 15:04 UTC") }
-
-func verbs(list []order.Verb) string {
-	names := make([]string, len(list))
-	for i, v := range list {
-		names[i] = string(v)
-	}
-	return strings.Join(names, ", ")
-}
 
 func capital(s string) string {
 	if s == "" {

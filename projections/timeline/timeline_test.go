@@ -297,6 +297,8 @@ func samples() []interface{ EventType() string } {
 		order.NoteAdded{NoteID: "n1", Text: note, At: 1},
 		order.Tagged{Tags: []string{"vip"}, At: 1},
 		order.Untagged{Tags: []string{"vip"}, At: 1},
+		order.PaymentPositionChanged{PaymentID: "p1", Version: 2, Status: order.PaymentStatePartiallyCaptured, Authorised: cents, Captured: cents, Pending: cents, At: 1},
+		order.AnomalyDetected{Anomaly: order.AnomalyLatePayment, PaymentID: "p1", Amount: cents, At: 1},
 		stock.Received{MovementID: "m1", Quantity: 9_007_199_254_740_993, At: 1},
 		stock.Adjusted{MovementID: "m1", Delta: -2, At: 1},
 		stock.Counted{MovementID: "m1", Counted: 4, Delta: -1, At: 1},
