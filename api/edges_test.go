@@ -179,7 +179,7 @@ func TestAnyOf(t *testing.T) {
 		"lifecycle=pendng":           "pending, confirmed",
 		"lifecycle=pending,x":        `"x" is not one of`,
 		"payment_status=settled":     "not_paid",
-		"fulfilment_status=shipped":  "unfulfilled",
+		"fulfilment_status=lost":     "unfulfilled",
 		"return_status=returned":     "none",
 		"hold=nap":                   "manual",
 		"country=Germany":            "ISO 3166-1",

@@ -89,7 +89,7 @@ type listOrdersInput struct {
 
 	Lifecycle        []string        `query:"lifecycle,explode" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
 	PaymentStatus    []string        `query:"payment_status,explode" doc:"Any of these: disputed, requires_action, pending, overpaid, refunded, partially_refunded, paid, partially_paid, authorised, partially_authorised, expired, voided, failed, not_paid"`
-	FulfilmentStatus []string        `query:"fulfilment_status,explode" doc:"Any of these: on_hold, cancelled, unfulfilled"`
+	FulfilmentStatus []string        `query:"fulfilment_status,explode" doc:"Any of these: on_hold, cancelled, delivered, partially_delivered, shipped, partially_shipped, in_progress, unfulfilled"`
 	ReturnStatus     []string        `query:"return_status,explode" doc:"Any of these: none"`
 	Channels         []string        `query:"channel,explode" doc:"Any of these"`
 	Countries        []string        `query:"country,explode" doc:"Any of these, as two letters such as DE"`
@@ -130,7 +130,7 @@ func (in *listOrdersInput) check() error {
 	}{
 		{"lifecycle", &in.Lifecycle, texts(order.Lifecycles())},
 		{"payment_status", &in.PaymentStatus, names(order.PaymentStatuses())},
-		{"fulfilment_status", &in.FulfilmentStatus, []string{string(order.FulfilmentOnHold), string(order.FulfilmentCancelled), string(order.FulfilmentUnfulfilled)}},
+		{"fulfilment_status", &in.FulfilmentStatus, names(order.FulfilmentStatuses())},
 		{"return_status", &in.ReturnStatus, []string{"none"}},
 		{"hold", &in.Holds, []string{string(order.HoldFraud), string(order.HoldPayment), string(order.HoldAddress), string(order.HoldDispute), string(order.HoldManual)}},
 	} {

@@ -3,7 +3,10 @@ package problem
 // laterOrderCodes are the codes of the refusals about what happens to an order once it is placed: payments, fulfilment,
 // returns, refunds and amendments.
 func laterOrderCodes() []string {
-	return []string{"payment-position-conflict"}
+	return []string{
+		"payment-position-conflict",
+		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
+	}
 }
 
 func laterOrderRefusal(code string) (e Entry) {
@@ -12,6 +15,30 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The payment is known otherwise at this version"
 		e.Means = "The order knows version values.payment_version of the payment already, with other amounts."
 		e.Do = "Send the position as of the newest version of the payment."
+	case "unknown-fulfilment":
+		e.Title = "The order has no such fulfilment"
+		e.Means = "No units of the order were ever handed out to values.fulfilment_id."
+		e.Do = "GET /v1/orders/{order_id} lists the fulfilments."
+	case "fulfilment-conflict":
+		e.Title = "The id stands for other units of the fulfilment"
+		e.Means = "Under this id the units in values.lines are known already."
+		e.Do = "Use a fresh id for other units."
+	case "quantity-exceeds-assigned":
+		e.Title = "More units than the fulfilment has"
+		e.Means = "The fulfilment has values.assigned units of the line that it has neither sent nor given back, and values.requested were asked for."
+		e.Do = "Ask for at most values.assigned."
+	case "unknown-parcel":
+		e.Title = "Nobody said what is in the parcel"
+		e.Means = "No parcel values.parcel_id has left, and the command does not say what was in it."
+		e.Do = "Say which units have arrived."
+	case "parcel-conflict":
+		e.Title = "The parcel is known with other units"
+		e.Means = "The units in values.lines have left in it."
+		e.Do = "Use a fresh parcel_id for another parcel."
+	case "order-not-settled":
+		e.Title = "Something is left to do"
+		e.Means = "An order is completed when all of it is delivered and paid, and nothing else is open; the values say what is."
+		e.Do = "Nothing: the processes complete the order when it is settled."
 	}
 	return e
 }

@@ -10,7 +10,9 @@ type AnomalyKind string
 
 // The anomalies of an order.
 const (
-	AnomalyLatePayment AnomalyKind = "late_payment" // money was secured for an order that had come to nothing
+	AnomalyLatePayment       AnomalyKind = "late_payment"       // money was secured for an order that had come to nothing
+	AnomalyShippedUnassigned AnomalyKind = "shipped_unassigned" // units left that the fulfilment did not have; no ledger counts them
+	AnomalyShippedOnHold     AnomalyKind = "shipped_on_hold"    // units left while a hold blocked it
 )
 
 // Anomaly is a contradiction between a fact and the order. Somebody has to look at it.

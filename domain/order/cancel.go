@@ -123,15 +123,7 @@ func (c Cancel) check() error {
 	f.id("cancellation_id", c.CancellationID)
 	oneOf(f, "reason", c.Reason, CancelCustomer, CancelFraud, CancelInventory, CancelDeclined, CancelStaff, CancelOther)
 	f.check(domain.CheckPersonal("note", c.Note, MaxText))
-	f.count("lines", len(c.Lines), MaxLines, "lines")
-	for i, l := range c.Lines {
-		if l.Quantity < 1 {
-			f.check(domain.InvalidField{
-				Field: f.at("lines", i) + ".quantity", Reason: fmt.Sprintf("is %d, at least 1 is needed", l.Quantity),
-			})
-		}
-	}
-	unique(f, "lines", c.Lines, func(l *LineQuantity) string { return l.LineID })
+	f.quantities(c.Lines)
 	return f.err
 }
 

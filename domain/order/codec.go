@@ -24,6 +24,12 @@ const (
 
 	TypePaymentPositionChanged = "order.payment_position_changed"
 	TypeAnomalyDetected        = "order.anomaly_detected"
+	TypeFulfilmentAssigned     = "order.fulfilment_assigned"
+	TypeFulfilmentUnassigned   = "order.fulfilment_unassigned"
+	TypeLinesShipped           = "order.lines_shipped"
+	TypeLinesDelivered         = "order.lines_delivered"
+	TypeCompleted              = "order.completed"
+	TypeArchived               = "order.archived"
 )
 
 // EventTypes returns the stored names of all events.
@@ -31,6 +37,7 @@ func EventTypes() []string {
 	return []string{
 		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
 		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
+		TypeFulfilmentAssigned, TypeFulfilmentUnassigned, TypeLinesShipped, TypeLinesDelivered, TypeCompleted, TypeArchived,
 	}
 }
 
@@ -41,7 +48,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 2
+const SnapshotSchema = 3
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -104,6 +111,18 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[PaymentPositionChanged](data)
 	case TypeAnomalyDetected:
 		return event[AnomalyDetected](data)
+	case TypeFulfilmentAssigned:
+		return event[FulfilmentAssigned](data)
+	case TypeFulfilmentUnassigned:
+		return event[FulfilmentUnassigned](data)
+	case TypeLinesShipped:
+		return event[LinesShipped](data)
+	case TypeLinesDelivered:
+		return event[LinesDelivered](data)
+	case TypeCompleted:
+		return event[Completed](data)
+	case TypeArchived:
+		return event[Archived](data)
 	}
 	return nil, errors.New("unknown event type")
 }

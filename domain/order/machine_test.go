@@ -15,8 +15,7 @@ import (
 // later is how long after t0 the commands of these tests arrive: after everything else, and after the deadline of the order.
 const later = 7_200_000_000
 
-// inLifecycle returns an order in lifecycle l: folded from events where they reach it, and the two that only
-// later issues reach as prepared states.
+// inLifecycle returns an order in lifecycle l.
 func inLifecycle(tb testing.TB, l order.Lifecycle) *order.Order {
 	tb.Helper()
 	p := placed(tb, details())
@@ -35,10 +34,10 @@ func inLifecycle(tb testing.TB, l order.Lifecycle) *order.Order {
 		return cancelled(tb, evolve(p))
 	case order.LifecycleCompleted:
 		o := evolve(p, order.Confirmed{At: t0})
-		o.Lifecycle = l
-		for i := range o.Lines {
-			o.Lines[i].Shipped, o.Lines[i].Delivered = o.Lines[i].Ordered(), o.Lines[i].Ordered()
-		}
+		ship(tb, o, "f0", 3)
+		do(tb, o, order.RecordDelivered{ID: orderID, FulfilmentID: "f0", ParcelID: "b0", Now: t0})
+		do(tb, o, order.RecordPaymentPosition{ID: orderID, Position: position("p0", 1, order.PaymentStateCaptured, 3485, 3485, 0), Now: t0})
+		do(tb, o, order.Complete{ID: orderID, Now: t0})
 		return o
 	case order.LifecycleCancelling:
 		o := evolve(p, order.Confirmed{At: t0})
@@ -47,6 +46,13 @@ func inLifecycle(tb testing.TB, l order.Lifecycle) *order.Order {
 	}
 	tb.Fatalf("no order in lifecycle %s", l)
 	return nil
+}
+
+// ship hands n units of line 1 out to a fulfilment, which sends them in parcel b0.
+func ship(tb testing.TB, o *order.Order, fulfilment string, n int64) {
+	tb.Helper()
+	do(tb, o, order.AssignFulfilment{ID: orderID, FulfilmentID: fulfilment, Location: "BER1", Lines: one(n), Now: t0})
+	do(tb, o, order.RecordShipped{ID: orderID, FulfilmentID: fulfilment, ParcelID: "b0", Lines: one(n), Now: t0})
 }
 
 func cancelled(tb testing.TB, o *order.Order) *order.Order {
@@ -76,8 +82,17 @@ func commands() []order.Command {
 		order.Tag{ID: orderID, Tags: []string{"vip"}, Now: now},
 		order.Untag{ID: orderID, Tags: []string{"gift"}, Now: now},
 		order.RecordPaymentPosition{ID: orderID, Position: position("p1", 1, order.PaymentStateAuthorised, 3485, 0, 0), Now: now},
+		order.AssignFulfilment{ID: orderID, FulfilmentID: "f1", Location: "BER1", Lines: one(1), Now: now},
+		order.UnassignFulfilment{ID: orderID, FulfilmentID: "f1", UnassignmentID: "u1", Reason: order.UnassignRejected, Now: now},
+		order.RecordShipped{ID: orderID, FulfilmentID: "f9", ParcelID: "b1", Lines: one(1), Now: now},
+		order.RecordDelivered{ID: orderID, FulfilmentID: "f9", ParcelID: "b2", Lines: one(1), Now: now},
+		order.Complete{ID: orderID, Now: now},
+		order.Archive{ID: orderID, Now: now},
 	}
 }
+
+// one returns n units of line 1.
+func one(n int64) []order.LineQuantity { return []order.LineQuantity{{LineID: "1", Quantity: n}} }
 
 // verdict names what a decision came to: the types of its events, "done", or the code of its refusal.
 func verdict(events []order.Event, err error) string {
@@ -113,16 +128,21 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		pos  = "payment_position_changed"
 		late = "payment_position_changed anomaly_detected"
 	)
+	const (
+		noFul = "unknown-fulfilment"
+		odd   = "anomaly_detected"
+		arch  = "archived"
+	)
 	more := map[order.Lifecycle][]string{
-		//                          position
-		order.LifecycleNone:       {gone},
-		order.LifecyclePending:    {pos},
-		order.LifecycleConfirmed:  {pos},
-		order.LifecycleCompleted:  {pos},
-		order.LifecycleRejected:   {late},
-		order.LifecycleExpired:    {late},
-		order.LifecycleCancelling: {pos},
-		order.LifecycleCancelled:  {late},
+		//                          position assign unassign shipped delivered complete archive
+		order.LifecycleNone:       {gone, gone, gone, gone, gone, gone, gone},
+		order.LifecyclePending:    {pos, bad, noFul, odd, odd, bad, bad},
+		order.LifecycleConfirmed:  {pos, "fulfilment_assigned", noFul, odd, odd, "order-not-settled", bad},
+		order.LifecycleCompleted:  {pos, bad, noFul, odd, odd, done, arch},
+		order.LifecycleRejected:   {late, bad, noFul, odd, odd, bad, arch},
+		order.LifecycleExpired:    {late, bad, noFul, odd, odd, bad, arch},
+		order.LifecycleCancelling: {pos, bad, noFul, odd, odd, bad, bad},
+		order.LifecycleCancelled:  {late, bad, noFul, odd, odd, bad, arch},
 	}
 	table := map[order.Lifecycle][]string{
 		//                          place     confirm      reject      expire     hold  release cancel note          tag       untag
@@ -186,7 +206,7 @@ func TestDecisions(t *testing.T) {
 	cancel := func(id string, lines ...order.LineQuantity) order.Cancel {
 		return order.Cancel{ID: orderID, CancellationID: id, Lines: lines, Now: now}
 	}
-	one := order.LineQuantity{LineID: "1", Quantity: 1}
+	one := one(1)[0]
 	note := order.NoteAdded{NoteID: "n1", Text: domain.NewPersonal("a"), At: t0}
 	tests := map[string]struct {
 		given []order.Event

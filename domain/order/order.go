@@ -2,8 +2,8 @@
 // that must add up, cancellations, and the holds that stop things from happening.
 //
 //	            Confirm
-//	 Place        ┌──────────► Confirmed ──────────────► Completed
-//	   │          │             │  │  ▲                    (later)
+//	 Place        ┌──────────► Confirmed ──Complete────► Completed
+//	   │          │             │  │  ▲
 //	   ▼          │      Cancel │  │  │ declined (later)
 //	Pending ──────┤        (all)│  ▼  │
 //	   │          │             │ Cancelling
@@ -111,11 +111,14 @@ type Order struct {
 	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
 	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
 	Payments      []PaymentPosition     `msgpack:"payments,omitempty"`      // in the order in which they were first heard of
+	Fulfilments   []Assignment          `msgpack:"fulfilments,omitempty"`   // all that ever had units, in order
 	Anomalies     []Anomaly             `msgpack:"anomalies,omitempty"`     // the latest, in order
 	Rejection     *Rejection            `msgpack:"rejection,omitempty"`     // why it was rejected, nil if it was not
 	PlacedAt      domain.Time           `msgpack:"placed_at"`               // when the customer placed it
 	ConfirmedAt   domain.Time           `msgpack:"confirmed_at,omitempty"`  // zero until then
 	ClosedAt      domain.Time           `msgpack:"closed_at,omitempty"`     // when it became rejected, expired or cancelled
+	CompletedAt   domain.Time           `msgpack:"completed_at,omitempty"`  // zero until then
+	ArchivedAt    domain.Time           `msgpack:"archived_at,omitempty"`   // zero until then
 	UpdatedAt     domain.Time           `msgpack:"updated_at"`              // time of the last event
 }
 
@@ -198,6 +201,12 @@ const (
 	CommandUntag       = "order.untag"
 
 	CommandRecordPaymentPosition = "order.record_payment_position"
+	CommandAssignFulfilment      = "order.assign_fulfilment"
+	CommandUnassignFulfilment    = "order.unassign_fulfilment"
+	CommandRecordShipped         = "order.record_shipped"
+	CommandRecordDelivered       = "order.record_delivered"
+	CommandComplete              = "order.complete"
+	CommandArchive               = "order.archive"
 )
 
 // Allowed returns the names of the commands that the lifecycle of o, its open units and its holds allow, in a fixed
@@ -227,7 +236,21 @@ func Allowed(o *Order) []string {
 	if len(o.Tags) > 0 {
 		names = append(names, CommandUntag)
 	}
-	return append(names, CommandRecordPaymentPosition)
+	names = append(names, CommandRecordPaymentPosition)
+	if o.mayAssign() && !o.held(VerbShip) && slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.free() > 0 }) {
+		names = append(names, CommandAssignFulfilment)
+	}
+	if slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Assigned > 0 }) {
+		names = append(names, CommandUnassignFulfilment)
+	}
+	names = append(names, CommandRecordShipped, CommandRecordDelivered)
+	if left := o.unsettled(0); o.Lifecycle == LifecycleConfirmed && left.settled() {
+		names = append(names, CommandComplete)
+	}
+	if o.over() && o.ArchivedAt.IsZero() {
+		names = append(names, CommandArchive)
+	}
+	return names
 }
 
 // transition refuses c because of where o stands.

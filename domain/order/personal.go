@@ -27,7 +27,8 @@ func MapPersonal(e Event, f func(domain.Personal) (domain.Personal, error)) (Eve
 	case NoteAdded:
 		m.value(&v.Text)
 		e = v
-	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected: // nothing personal
+	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected,
+		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived: // nothing personal
 	}
 	if m.err != nil {
 		return nil, fmt.Errorf("personal data of %s: %w", e.EventType(), m.err)

@@ -30,7 +30,7 @@ func drawDetails(t *rapid.T) order.Details {
 	var lines int64
 	for n := range rapid.IntRange(1, 5).Draw(t, "lines") {
 		l := order.Line{
-			ID: fmt.Sprint("l", n), SKU: rapid.SampledFrom([]string{"A", "B", "BANK CHARGES"}).Draw(t, "sku"),
+			ID: fmt.Sprint("l", n), RequiresShipping: rapid.IntRange(0, 4).Draw(t, "goods") > 0, SKU: rapid.SampledFrom([]string{"A", "B", "BANK CHARGES"}).Draw(t, "sku"),
 			Quantity:  rapid.Int64Range(1, 20).Draw(t, "quantity"),
 			UnitPrice: money.Price(fmt.Sprintf("%d.%03d", rapid.IntRange(0, 99).Draw(t, "whole"), rapid.IntRange(0, 999).Draw(t, "part"))),
 		}

@@ -100,6 +100,14 @@ func samples(tb testing.TB) []order.Event {
 			Anomaly: order.AnomalyLatePayment, PaymentID: "p1", FulfilmentID: "f1", ParcelID: "b1",
 			Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Amount: eur(3485), At: t0,
 		},
+		order.FulfilmentAssigned{FulfilmentID: "f1", Location: "BER1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, At: t0},
+		order.FulfilmentUnassigned{
+			FulfilmentID: "f1", UnassignmentID: "u1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Reason: order.UnassignShort, At: t0,
+		},
+		order.LinesShipped{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, At: t0},
+		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: t0},
+		order.Completed{At: t0},
+		order.Archived{At: t0},
 	}
 }
 
@@ -110,3 +118,5 @@ func evolve(events ...order.Event) *order.Order {
 	}
 	return o
 }
+
+func invalid(field, reason string) error { return domain.InvalidField{Field: field, Reason: reason} }

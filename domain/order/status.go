@@ -78,20 +78,56 @@ func (o *Order) PaymentStatus() PaymentStatus {
 // FulfilmentStatus is what is known about the goods of an order. It is derived, never set.
 type FulfilmentStatus string
 
-// The fulfilment statuses, in order of precedence.
+// The fulfilment statuses, in order of precedence. They count the units of lines that are shipped, less those cancelled.
+// Whether units wait for stock, or for a date, an order does not know: its stock and its fulfilments do.
 const (
-	FulfilmentOnHold      FulfilmentStatus = "on_hold"     // a hold blocks shipping
-	FulfilmentCancelled   FulfilmentStatus = "cancelled"   // nothing is left to ship and nothing was
-	FulfilmentUnfulfilled FulfilmentStatus = "unfulfilled" // there are units to ship
+	FulfilmentOnHold             FulfilmentStatus = "on_hold"             // a hold blocks shipping, and there is something to ship
+	FulfilmentCancelled          FulfilmentStatus = "cancelled"           // nothing is left to ship and nothing was
+	FulfilmentDelivered          FulfilmentStatus = "delivered"           // all has arrived
+	FulfilmentPartiallyDelivered FulfilmentStatus = "partially_delivered" // something has arrived
+	FulfilmentShipped            FulfilmentStatus = "shipped"             // all has left
+	FulfilmentPartiallyShipped   FulfilmentStatus = "partially_shipped"   // something has left
+	FulfilmentInProgress         FulfilmentStatus = "in_progress"         // a fulfilment works on it
+	FulfilmentUnfulfilled        FulfilmentStatus = "unfulfilled"         // nobody has begun
 )
+
+// FulfilmentStatuses returns all fulfilment statuses, in order of precedence.
+func FulfilmentStatuses() []FulfilmentStatus {
+	return []FulfilmentStatus{
+		FulfilmentOnHold, FulfilmentCancelled, FulfilmentDelivered, FulfilmentPartiallyDelivered, FulfilmentShipped,
+		FulfilmentPartiallyShipped, FulfilmentInProgress, FulfilmentUnfulfilled,
+	}
+}
 
 // FulfilmentStatus derives the fulfilment status as of now: a hold counts until it is released or runs out.
 func (o *Order) FulfilmentStatus(now domain.Time) FulfilmentStatus {
 	if o.closed() {
 		return FulfilmentCancelled
 	}
-	if len(o.Blocking(VerbShip, now)) > 0 {
+	var ordered, wanted, assigned, shipped, delivered int64
+	for i := range o.Lines {
+		if l := &o.Lines[i]; l.Line.RequiresShipping {
+			ordered, wanted = ordered+l.Ordered(), wanted+l.Ordered()-l.Cancelled
+			assigned, shipped, delivered = assigned+l.Assigned, shipped+l.Shipped, delivered+l.Delivered
+		}
+	}
+	switch {
+	case (wanted == 0 || shipped < wanted) && len(o.Blocking(VerbShip, now)) > 0:
 		return FulfilmentOnHold
+	case wanted == 0 && ordered > 0:
+		return FulfilmentCancelled
+	case wanted == 0 && o.Lifecycle != LifecycleCompleted:
+		return FulfilmentUnfulfilled
+	case delivered == wanted:
+		return FulfilmentDelivered
+	case delivered > 0:
+		return FulfilmentPartiallyDelivered
+	case shipped == wanted:
+		return FulfilmentShipped
+	case shipped > 0:
+		return FulfilmentPartiallyShipped
+	case assigned > 0:
+		return FulfilmentInProgress
 	}
 	return FulfilmentUnfulfilled
 }

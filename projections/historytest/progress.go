@@ -7,9 +7,58 @@ import (
 	"waybill/domain/order"
 )
 
-// progress returns a command that moves the money of an order on, at random.
+// progress returns a command that moves the money or the goods of an order on, at random.
 func (l *Log) progress(o *order.Order) order.Command {
-	return l.position(o)
+	switch l.rng.IntN(9) {
+	case 0, 1:
+		return l.paid(o)
+	case 2:
+		return l.position(o)
+	case 3, 4, 5, 6:
+		return l.goods(o)
+	case 7:
+		return order.Complete{ID: o.ID, Now: l.now()}
+	}
+	return order.Archive{ID: o.ID, Now: l.now()}
+}
+
+// goods hands out what is open, sends what is handed out, and lets arrive what was sent.
+func (l *Log) goods(o *order.Order) order.Command {
+	var open []order.LineQuantity
+	for i := range o.Lines {
+		if n := o.Lines[i].Open(); n > 0 {
+			open = append(open, order.LineQuantity{LineID: o.Lines[i].Line.ID, Quantity: n - int64(l.rng.IntN(int(n)))})
+		}
+	}
+	if len(o.Fulfilments) == 0 || len(open) > 0 && l.rng.IntN(3) == 0 {
+		return order.AssignFulfilment{ID: o.ID, FulfilmentID: "f" + strconv.Itoa(l.serial), Location: "BER1", Lines: open, Now: l.now()}
+	}
+	f := &o.Fulfilments[l.rng.IntN(len(o.Fulfilments))]
+	rest, unassign := f.Rest(), l.rng.IntN(5) == 0
+	switch {
+	case len(rest) > 0 && unassign:
+		return order.UnassignFulfilment{
+			ID: o.ID, FulfilmentID: f.FulfilmentID, UnassignmentID: "u" + strconv.Itoa(l.serial), Reason: order.UnassignShort, Now: l.now(),
+		}
+	case len(rest) > 0:
+		return order.RecordShipped{
+			ID: o.ID, FulfilmentID: f.FulfilmentID, ParcelID: "b" + strconv.Itoa(l.serial), Lines: rest[:1+l.rng.IntN(len(rest))], Now: l.now(),
+		}
+	}
+	c := order.RecordDelivered{ID: o.ID, FulfilmentID: f.FulfilmentID, ParcelID: "lost", Now: l.now()}
+	if len(f.Parcels) > 0 {
+		c.ParcelID = f.Parcels[l.rng.IntN(len(f.Parcels))].ParcelID
+	}
+	return c
+}
+
+// paid tells that an order is paid as it should be.
+func (l *Log) paid(o *order.Order) order.Command {
+	zero := money.New(0, o.Details.Currency)
+	return order.RecordPaymentPosition{ID: o.ID, Now: l.now(), Position: order.PaymentPosition{
+		PaymentID: "pay-1", Version: int64(len(l.Events) + 1), Status: order.PaymentStateCaptured, Authorised: o.Due(), Captured: o.Due(),
+		Refunded: zero, Disputed: zero, Pending: zero, RefundPending: zero,
+	}}
 }
 
 // position tells of one of two payments: amounts that fit the order, or not, and now and then what is known already.

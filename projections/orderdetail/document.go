@@ -38,6 +38,7 @@ func (s *State) Detail() Detail {
 		ShipBy:          p.ShipBy.Time(),
 		Attributes:      attributes(p.Attributes),
 		Payments:        each(o.Payments, payment),
+		Fulfilments:     each(o.Fulfilments, fulfilment),
 		Anomalies:       each(o.Anomalies, anomaly),
 		Holds:           each(o.Holds, func(h *order.Hold) Hold { return hold(h, authorOf(s.HoldsBy, h.ID)) }),
 		Cancellations:   each(o.Cancellations, cancellation),
@@ -48,6 +49,8 @@ func (s *State) Detail() Detail {
 		PlacedAt:        o.PlacedAt.Time(),
 		ConfirmedAt:     o.ConfirmedAt.Time(),
 		ClosedAt:        o.ClosedAt.Time(),
+		CompletedAt:     o.CompletedAt.Time(),
+		ArchivedAt:      o.ArchivedAt.Time(),
 		UpdatedAt:       s.RecordedAt.Time(),
 		Version:         s.Version,
 		Position:        s.Position,
@@ -140,6 +143,19 @@ func payment(p *order.PaymentPosition) Payment {
 	return Payment{
 		PaymentID: p.PaymentID, Version: p.Version, Status: string(p.Status), Authorised: p.Authorised, Captured: p.Captured,
 		Refunded: p.Refunded, Disputed: p.Disputed, Pending: p.Pending, RefundPending: p.RefundPending, At: p.At.Time(),
+	}
+}
+
+func fulfilment(a *order.Assignment) Fulfilment {
+	return Fulfilment{
+		FulfilmentID: a.FulfilmentID, Location: a.Location, Lines: each(a.Lines, quantity), Left: each(a.Rest(), quantity),
+		Parcels: each(a.Parcels, func(p *order.Parcel) Parcel {
+			return Parcel{
+				ParcelID: p.ParcelID, Lines: each(p.Lines, quantity), ShippedAt: p.ShippedAt.Time(),
+				DeliveredAt: p.DeliveredAt.Time(), Assumed: p.Assumed,
+			}
+		}),
+		At: a.At.Time(),
 	}
 }
 

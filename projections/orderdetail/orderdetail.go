@@ -59,8 +59,9 @@ type Detail struct {
 	Attributes    map[string]string `json:"attributes"`
 
 	Payments      []Payment      `json:"payments"`
-	Anomalies     []Anomaly      `json:"anomalies"` // the latest, in order: somebody has to look at them
-	Holds         []Hold         `json:"holds"`     // all ever placed, in order
+	Fulfilments   []Fulfilment   `json:"fulfilments"` // all that ever had units of it
+	Anomalies     []Anomaly      `json:"anomalies"`   // the latest, in order: somebody has to look at them
+	Holds         []Hold         `json:"holds"`       // all ever placed, in order
 	Cancellations []Cancellation `json:"cancellations"`
 	Notes         []Note         `json:"notes"`
 	Tags          []string       `json:"tags"`
@@ -71,6 +72,8 @@ type Detail struct {
 	PlacedAt    time.Time `json:"placed_at"`
 	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
 	ClosedAt    time.Time `json:"closed_at,omitzero"`
+	CompletedAt time.Time `json:"completed_at,omitzero"`
+	ArchivedAt  time.Time `json:"archived_at,omitzero"`
 	UpdatedAt   time.Time `json:"updated_at"` // when the log took the last event
 	Version     int64     `json:"version"`    // of the order's stream
 	Position    int64     `json:"position"`   // of the last event that is folded in, of whatever stream
@@ -179,6 +182,25 @@ type Payment struct {
 	Pending       money.Money `json:"pending"`
 	RefundPending money.Money `json:"refund_pending"`
 	At            time.Time   `json:"at"`
+}
+
+// Fulfilment is units that were handed out to be shipped together.
+type Fulfilment struct {
+	FulfilmentID string         `json:"fulfilment_id"`
+	Location     string         `json:"location"`
+	Lines        []LineQuantity `json:"lines"`   // as they were handed out
+	Left         []LineQuantity `json:"left"`    // that it still has
+	Parcels      []Parcel       `json:"parcels"` // that have left
+	At           time.Time      `json:"at"`
+}
+
+// Parcel is units that left together.
+type Parcel struct {
+	ParcelID    string         `json:"parcel_id"`
+	Lines       []LineQuantity `json:"lines"`
+	ShippedAt   time.Time      `json:"shipped_at"`
+	DeliveredAt time.Time      `json:"delivered_at,omitzero"`
+	Assumed     bool           `json:"assumed"` // nobody said that it arrived: its time was over
 }
 
 // Anomaly is a fact that contradicts the order.

@@ -26,9 +26,16 @@ type row struct {
 	progress  progress
 }
 
-// progress is what has happened to the money of an order since it was placed. Most orders in a list have none, or little.
+// progress is what has happened to the money and the goods of an order since it was placed. Most orders in a list have
+// none, or little. Units are summed over all lines that are shipped: no status needs to know of which they are.
 type progress struct {
-	Payments []order.PaymentPosition `msgpack:"payments,omitempty"`
+	Services  []string                `msgpack:"services,omitempty"`  // lines that are not shipped
+	Unshipped int64                   `msgpack:"unshipped,omitempty"` // units of those, less cancelled
+	Cancelled int64                   `msgpack:"cancelled,omitempty"` // units of the others
+	Assigned  int64                   `msgpack:"assigned,omitempty"`
+	Shipped   int64                   `msgpack:"shipped,omitempty"`
+	Delivered int64                   `msgpack:"delivered,omitempty"`
+	Payments  []order.PaymentPosition `msgpack:"payments,omitempty"`
 }
 
 // rows are the orders of a batch, in the order in which it names them first.
@@ -73,6 +80,10 @@ func newRow(id string, e *projections.Event, p *order.Placed) *row {
 	for i := range d.Lines {
 		skus[i] = d.Lines[i].SKU
 		r.Units += d.Lines[i].Quantity
+		if !d.Lines[i].RequiresShipping {
+			r.progress.Services = append(r.progress.Services, d.Lines[i].ID)
+			r.progress.Unshipped += d.Lines[i].Quantity
+		}
 	}
 	r.SKUs = unique(skus)
 	return r
@@ -100,7 +111,7 @@ func (r *row) fold(ev order.Event) {
 		r.open = slices.DeleteFunc(r.open, func(h order.Hold) bool { return h.ID == ev.HoldID })
 	case order.LinesCancelled:
 		for _, l := range ev.Lines {
-			r.Units -= l.Quantity
+			r.cancel(l.LineID, l.Quantity)
 		}
 		r.Total.Minor -= ev.Credit.Minor
 	case order.Cancelled:
@@ -112,9 +123,37 @@ func (r *row) fold(ev order.Event) {
 		r.Tags = slices.DeleteFunc(r.Tags, func(t string) bool { return slices.Contains(ev.Tags, t) })
 	case order.PaymentPositionChanged:
 		r.pay(order.PaymentPosition(ev))
-	case order.NoteAdded, order.AnomalyDetected:
+	case order.FulfilmentAssigned:
+		r.progress.Assigned += total(ev.Lines)
+	case order.FulfilmentUnassigned:
+		r.progress.Assigned -= total(ev.Lines)
+	case order.LinesShipped:
+		r.progress.Assigned -= total(ev.Lines)
+		r.progress.Shipped += total(ev.Lines)
+	case order.LinesDelivered:
+		r.progress.Delivered += total(ev.Lines)
+	case order.Completed:
+		r.lifecycle = order.LifecycleCompleted
+	case order.NoteAdded, order.AnomalyDetected, order.Archived:
 	}
 	r.derive()
+}
+
+func total(lines []order.LineQuantity) (n int64) {
+	for _, l := range lines {
+		n += l.Quantity
+	}
+	return n
+}
+
+// cancel takes units of a line off.
+func (r *row) cancel(line string, units int64) {
+	r.Units -= units
+	if slices.Contains(r.progress.Services, line) {
+		r.progress.Unshipped -= units
+	} else {
+		r.progress.Cancelled += units
+	}
 }
 
 func (r *row) pay(p order.PaymentPosition) {
@@ -133,6 +172,7 @@ func (r *row) derive() {
 	state := order.Order{
 		Lifecycle: r.lifecycle, Holds: r.open, Payments: r.progress.Payments,
 		Details: order.Details{Currency: r.Total.Currency, Totals: order.Totals{Grand: r.Total}},
+		Lines:   r.goods(),
 	}
 	r.PaymentStatus = string(state.PaymentStatus())
 	r.FulfilmentStatus = string(state.FulfilmentStatus(0))
@@ -141,6 +181,15 @@ func (r *row) derive() {
 		kinds[string(r.open[i].Kind)] = true
 	}
 	r.Holds = slices.Sorted(maps.Keys(kinds))
+}
+
+// goods returns all that is shipped as one line: the statuses follow from sums.
+func (r *row) goods() []order.LineState {
+	p := &r.progress
+	return []order.LineState{{
+		Line:      order.Line{Quantity: r.Units - p.Unshipped + p.Cancelled, RequiresShipping: true},
+		Cancelled: p.Cancelled, Assigned: p.Assigned, Shipped: p.Shipped, Delivered: p.Delivered,
+	}}
 }
 
 // values returns the rows in the order of the table's columns.

@@ -145,7 +145,10 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 		s.Credited += ev.Credit.Minor
 	case order.PaymentPositionChanged:
 		s.pay(&ev)
-	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected:
+	case order.Completed:
+		enter(order.LifecycleCompleted)
+	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected, order.FulfilmentAssigned, order.FulfilmentUnassigned,
+		order.LinesShipped, order.LinesDelivered, order.Archived:
 	}
 }
 

@@ -28,7 +28,7 @@ func (Projection) Version() int { return 2 }
 func (Projection) Types() []string {
 	return []string{
 		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
-		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypePaymentPositionChanged,
+		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypePaymentPositionChanged, order.TypeCompleted,
 		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
 		stock.TypeReservationExpired,
 	}

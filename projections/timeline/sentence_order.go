@@ -54,6 +54,22 @@ func orderSentence(ev order.Event) string {
 		return payment(&ev)
 	case order.AnomalyDetected:
 		return anomaly(&ev)
+	case order.FulfilmentAssigned:
+		return fmt.Sprintf("%s %s handed out to fulfilment %s at %s.", unitsOf(ev.Lines), wereOf(ev.Lines), ev.FulfilmentID, ev.Location)
+	case order.FulfilmentUnassigned:
+		return fmt.Sprintf("%s came back from fulfilment %s (%s).", unitsOf(ev.Lines), ev.FulfilmentID, plainName(string(ev.Reason)))
+	case order.LinesShipped:
+		return fmt.Sprintf("%s left in parcel %s of fulfilment %s.", unitsOf(ev.Lines), ev.ParcelID, ev.FulfilmentID)
+	case order.LinesDelivered:
+		text := fmt.Sprintf("%s arrived in parcel %s of fulfilment %s", unitsOf(ev.Lines), ev.ParcelID, ev.FulfilmentID)
+		if ev.Assumed {
+			text += ", it is assumed"
+		}
+		return text + "."
+	case order.Completed:
+		return "The order is completed: nothing is left to do."
+	case order.Archived:
+		return "The order was archived."
 	}
 	return "The order changed."
 }
@@ -83,8 +99,26 @@ func anomaly(a *order.AnomalyDetected) string {
 	switch a.Anomaly {
 	case order.AnomalyLatePayment:
 		return fmt.Sprintf("Payment %s secured %s for an order that had come to nothing: somebody has to look at it.", a.PaymentID, a.Amount)
+	case order.AnomalyShippedUnassigned:
+		return fmt.Sprintf("%s left in parcel %s that fulfilment %s did not have: somebody has to look at it.", unitsOf(a.Lines), a.ParcelID, a.FulfilmentID)
+	case order.AnomalyShippedOnHold:
+		return fmt.Sprintf("%s left in parcel %s while a hold blocked it: somebody has to look at it.", unitsOf(a.Lines), a.ParcelID)
 	}
 	return "Something contradicts the order: somebody has to look at it."
+}
+
+// unitsOf says how many units of how many lines there are, for the beginning of a sentence.
+func unitsOf(lines []order.LineQuantity) string {
+	return capital(count(total(lines), "unit")) + " of " + count(int64(len(lines)), "line")
+}
+
+func wereOf(lines []order.LineQuantity) string { return were(total(lines)) }
+
+func total(lines []order.LineQuantity) (n int64) {
+	for _, l := range lines {
+		n += l.Quantity
+	}
+	return n
 }
 
 // plainName is a stable name as people read it.

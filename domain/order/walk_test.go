@@ -1,0 +1,153 @@
+package order_test
+
+import (
+	"errors"
+	"fmt"
+
+	"pgregory.net/rapid"
+
+	"waybill/domain"
+	"waybill/domain/money"
+	"waybill/domain/order"
+)
+
+// step is one command of a walk: what it was sent to, and what came of it.
+type step struct {
+	before  *order.Order // a copy
+	command order.Command
+	events  []order.Event
+	err     error
+	after   *order.Order
+}
+
+// walk sends random commands of every kind to an order and calls check after each. Ids come from small pools, so that
+// commands come again, and others under the same id.
+func walk(t *rapid.T, check func(t *rapid.T, s step)) {
+	o := new(order.Order)
+	now := t0
+	send := func(c order.Command) {
+		s := step{before: clone(t, o), command: c}
+		s.events, s.err = order.Decide(o, c)
+		if _, refused := errors.AsType[domain.Refusal](s.err); s.err != nil && !refused {
+			t.Fatalf("%s: %v", c.CommandType(), s.err)
+		}
+		for _, e := range s.events {
+			order.Evolve(o, e)
+		}
+		s.after = o
+		check(t, s)
+	}
+	send(order.Place{ID: orderID, Details: drawDetails(t), Now: now})
+	if rapid.IntRange(0, 9).Draw(t, "confirmed") > 0 {
+		send(order.Confirm{ID: orderID, Now: now})
+	}
+	kinds := walkers()
+	for n := range rapid.IntRange(0, 30).Draw(t, "commands") {
+		now += domain.Time(rapid.Int64Range(0, 10).Draw(t, "pause"))
+		send(rapid.SampledFrom(kinds).Draw(t, "kind")(t, o, n, now))
+	}
+}
+
+func clone(t *rapid.T, o *order.Order) *order.Order {
+	data, err := order.EncodeSnapshot(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := order.DecodeSnapshot(order.SnapshotSchema, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+// walker draws one command.
+type walker = func(t *rapid.T, o *order.Order, n int, now domain.Time) order.Command
+
+// pool draws an id of a few.
+func pool(t *rapid.T, prefix string) string {
+	return fmt.Sprint(prefix, rapid.IntRange(1, 3).Draw(t, prefix))
+}
+
+// units draws some units of some lines: mostly few, at times more than there are.
+func units(t *rapid.T, o *order.Order) []order.LineQuantity {
+	var lines []order.LineQuantity
+	for i := range o.Lines {
+		if q := rapid.Int64Range(-1, o.Lines[i].Ordered()/2+1).Draw(t, "units"); q > 0 {
+			lines = append(lines, order.LineQuantity{LineID: o.Lines[i].Line.ID, Quantity: q})
+		}
+	}
+	return lines
+}
+
+func walkers() []walker {
+	return []walker{
+		func(t *rapid.T, o *order.Order, n int, now domain.Time) order.Command {
+			return drawCommand(t, o, n, now)
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.RecordPaymentPosition{ID: orderID, Position: drawPosition(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.RecordPaymentPosition{ID: orderID, Position: drawPosition(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.AssignFulfilment{ID: orderID, FulfilmentID: pool(t, "f"), Location: "BER1", Lines: units(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			var all []order.LineQuantity
+			for i := range o.Lines {
+				if l := &o.Lines[i]; l.Line.RequiresShipping && l.Open() > 0 {
+					all = append(all, order.LineQuantity{LineID: l.Line.ID, Quantity: l.Open()})
+				}
+			}
+			return order.AssignFulfilment{ID: orderID, FulfilmentID: pool(t, "f"), Location: "BER1", Lines: all, Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.UnassignFulfilment{
+				ID: orderID, FulfilmentID: pool(t, "f"), UnassignmentID: pool(t, "u"), Lines: units(t, o), Reason: order.UnassignShort, Now: now,
+			}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.RecordShipped{ID: orderID, FulfilmentID: pool(t, "f"), ParcelID: pool(t, "b"), Lines: units(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.RecordShipped{ID: orderID, FulfilmentID: pool(t, "f"), ParcelID: pool(t, "b"), Now: now}
+			for i := range o.Fulfilments {
+				if o.Fulfilments[i].FulfilmentID == c.FulfilmentID {
+					c.Lines = o.Fulfilments[i].Lines
+				}
+			}
+			return c
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.RecordDelivered{ID: orderID, FulfilmentID: pool(t, "f"), ParcelID: pool(t, "b"), Now: now}
+			if rapid.IntRange(0, 4).Draw(t, "named") == 0 {
+				c.Lines = units(t, o)
+			}
+			return c
+		},
+		func(_ *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
+			return order.Complete{ID: orderID, Now: now}
+		},
+		func(_ *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
+			return order.Archive{ID: orderID, Now: now}
+		},
+	}
+}
+
+// drawPosition draws where a payment stands: often paid in full, at times an older version, or what contradicts itself.
+func drawPosition(t *rapid.T, o *order.Order) order.PaymentPosition {
+	c := o.Details.Currency
+	p := order.PaymentPosition{
+		PaymentID: pool(t, "p"), Version: rapid.Int64Range(1, 9).Draw(t, "version"), Status: order.PaymentStateAuthorised,
+		Authorised: money.New(max(0, o.Due().Minor), c), Captured: money.New(0, c), Refunded: money.New(0, c),
+		Disputed: money.New(0, c), Pending: money.New(0, c), RefundPending: money.New(0, c),
+	}
+	if rapid.Bool().Draw(t, "captured") {
+		p.Status, p.Captured = order.PaymentStateCaptured, p.Authorised
+		if rapid.IntRange(0, 3).Draw(t, "refunded") == 0 {
+			p.Refunded.Minor = rapid.Int64Range(0, p.Captured.Minor).Draw(t, "back")
+		}
+	}
+	return p
+}
