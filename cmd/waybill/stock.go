@@ -76,13 +76,13 @@ func newStockList(r *remote) *cobra.Command {
 }
 
 func printLevels(w io.Writer, levels ...stocklevels.Level) {
-	fmt.Fprintln(w, "SKU\tLOCATION\tON HAND\tKEPT BACK\tHELD\tCONFIRMED\tBACKORDERED\tAVAILABLE\tUPDATED")
+	fmt.Fprintln(w, "SKU\tLOCATION\tON HAND\tUNAVAILABLE\tHELD\tCONFIRMED\tALLOCATED\tBACKORDERED\tAVAILABLE\tUPDATED")
 	for _, l := range levels {
 		note := ""
 		if l.Oversold {
 			note = fmt.Sprintf("\toversold by %d", l.Short)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s%s\n", l.SKU, l.Location, l.OnHand, l.Unavailable, l.Held, l.Confirmed, l.Backordered, l.Available, short(l.UpdatedAt), note)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s%s\n", l.SKU, l.Location, l.OnHand, l.Unavailable, l.Held, l.Confirmed, l.Allocated, l.Backordered, l.Available, short(l.UpdatedAt), note)
 	}
 }
 

@@ -203,7 +203,7 @@ func TestDecodePassesOverUnknownFields(t *testing.T) {
 
 func TestSnapshotStandsForItsEvents(t *testing.T) {
 	t.Parallel()
-	events := samples()
+	events := history()
 	for n := range len(events) + 1 {
 		want := evolve(events[:n]...)
 		got, err := stock.DecodeSnapshot(stock.SnapshotSchema, snapshotOf(t, want))

@@ -35,6 +35,7 @@ func Example() {
 	// Output:
 	// stock.received  available: 1
 	// stock.reserved o-1 available: 0
+	// stock.depleted  available: 0
 	// refused: 85123A at BER1 has 0 available, 1 were asked for
 	// stock.reservation_expired o-1 available: 1
 	// stock.reserved o-2 available: 0

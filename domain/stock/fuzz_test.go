@@ -10,7 +10,7 @@ import (
 // FuzzSnapshot: no stored snapshot makes the decoder panic, what it reads goes on, and is stored in one form again.
 func FuzzSnapshot(f *testing.F) {
 	i := new(stock.Item)
-	for _, e := range samples() {
+	for _, e := range history() {
 		stock.Evolve(i, e)
 		data, err := stock.EncodeSnapshot(i)
 		if err != nil {
@@ -20,7 +20,7 @@ func FuzzSnapshot(f *testing.F) {
 		f.Add(data[:len(data)/2])
 	}
 	f.Add([]byte{0xdf, 0xff, 0xff, 0xff, 0xff})
-	later := samples()
+	later := history()
 	f.Fuzz(func(t *testing.T, stored []byte) {
 		i, err := stock.DecodeSnapshot(stock.SnapshotSchema, stored)
 		if err != nil {

@@ -143,6 +143,9 @@ func TestDecisions(t *testing.T) {
 	back := func(id string, q int64) stock.Ask {
 		return stock.Ask{ReservationID: id, Quantity: q, AllowBackorder: true}
 	}
+	victim := func(order, id string, q int64) []stock.Victim {
+		return []stock.Victim{{ReservationID: id, OrderID: order, Quantity: q}}
+	}
 	tests := map[string]struct {
 		given []stock.Event
 		when  stock.Command
@@ -152,7 +155,7 @@ func TestDecisions(t *testing.T) {
 		"the last unit": {
 			[]stock.Event{received, held("o1", "r1", 9, 0, t0+99)},
 			reserve("o9", now, ask("a", 1)),
-			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 1})},
+			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 1}), stock.Depleted{At: now}},
 			nil,
 		},
 		"no unit is left": {
@@ -166,7 +169,7 @@ func TestDecisions(t *testing.T) {
 		"only what is new is reserved": {
 			[]stock.Event{received, held("o9", "a", 9, 0, t0+99)},
 			reserve("o9", now, ask("a", 9), ask("b", 1)),
-			[]stock.Event{made(stock.Granted{ReservationID: "b", FromStock: 1})},
+			[]stock.Event{made(stock.Granted{ReservationID: "b", FromStock: 1}), stock.Depleted{At: now}},
 			nil,
 		},
 		"a lapsed one makes room": {
@@ -192,13 +195,13 @@ func TestDecisions(t *testing.T) {
 		"what is not there waits": {
 			[]stock.Event{received, backorders},
 			reserve("o9", now, back("a", 12)),
-			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 10, Backordered: 2})},
+			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 10, Backordered: 2}), stock.Depleted{At: now}},
 			nil,
 		},
 		"who cannot wait is served first": {
 			[]stock.Event{received, backorders},
 			reserve("o9", now, back("a", 4), ask("b", 9)),
-			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 1, Backordered: 3}, stock.Granted{ReservationID: "b", FromStock: 9})},
+			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 1, Backordered: 3}, stock.Granted{ReservationID: "b", FromStock: 9}), stock.Depleted{At: now}},
 			nil,
 		},
 		"too many would wait": {
@@ -214,7 +217,11 @@ func TestDecisions(t *testing.T) {
 		"and what is left after them is available": {
 			[]stock.Event{backorders, held("o1", "r1", 0, 5, t0+99), firm("o1", "r1"), stock.Received{MovementID: "m2", Quantity: 7, At: t0}},
 			reserve("o9", now, ask("a", 2)),
-			[]stock.Event{made(stock.Granted{ReservationID: "a", FromStock: 2})},
+			[]stock.Event{
+				made(stock.Granted{ReservationID: "a", FromStock: 2}),
+				stock.BackorderFilled{OrderID: "o1", ReservationID: "r1", Quantity: 5, At: now},
+				stock.Depleted{At: now},
+			},
 			nil,
 		},
 		"units that wait are released first": {
@@ -246,7 +253,9 @@ func TestDecisions(t *testing.T) {
 			[]stock.Event{received, held("o1", "r1", 8, 0, t0+99)},
 			stock.Adjust{Key: shirt, MovementID: "m2", Delta: -5, Now: now},
 			[]stock.Event{
-				stock.Adjusted{MovementID: "m2", Delta: -5, At: now}, stock.OversoldDetected{OnHand: 5, Reserved: 8, Short: 3, At: now},
+				stock.Adjusted{MovementID: "m2", Delta: -5, At: now},
+				stock.OversoldDetected{OnHand: 5, Reserved: 8, Short: 3, Victims: victim("o1", "r1", 3), At: now},
+				stock.Depleted{At: now},
 			},
 			nil,
 		},
@@ -260,7 +269,9 @@ func TestDecisions(t *testing.T) {
 			[]stock.Event{received, held("o1", "r1", 8, 0, t0+99)},
 			stock.Count{Key: shirt, MovementID: "m2", Counted: 0, Now: now},
 			[]stock.Event{
-				stock.Counted{MovementID: "m2", Counted: 0, Delta: -10, At: now}, stock.OversoldDetected{OnHand: 0, Reserved: 8, Short: 8, At: now},
+				stock.Counted{MovementID: "m2", Counted: 0, Delta: -10, At: now},
+				stock.OversoldDetected{OnHand: 0, Reserved: 8, Short: 8, Victims: victim("o1", "r1", 8), At: now},
+				stock.Depleted{At: now},
 			},
 			nil,
 		},
@@ -279,7 +290,7 @@ func TestDecisions(t *testing.T) {
 		"keeping back what is free": {
 			[]stock.Event{received, held("o1", "r1", 8, 0, t0+99)},
 			stock.SetSafetyStock{Key: shirt, Quantity: 2, Now: now},
-			[]stock.Event{stock.SafetyStockSet{Quantity: 2, At: now}},
+			[]stock.Event{stock.SafetyStockSet{Quantity: 2, At: now}, stock.Depleted{At: now}},
 			nil,
 		},
 		"keeping back what is promised": {
@@ -373,7 +384,6 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// TestExpiryIsBounded lets many reservations lapse at once: a decision expires what it needs, and otherwise one batch.
 // TestKeepsNoForeignText reserves for ids that were cut from a large text, as those of a decoded event are, and lets go of
 // it: the item must not hold on to it.
 func TestKeepsNoForeignText(t *testing.T) {
@@ -395,6 +405,7 @@ func TestKeepsNoForeignText(t *testing.T) {
 	do(t, i, stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: "r1"}}, Now: t0 + 1})
 }
 
+// TestExpiryIsBounded lets many reservations lapse at once: a decision expires what it needs, and otherwise one batch.
 func TestExpiryIsBounded(t *testing.T) {
 	t.Parallel()
 	const many = 10_000
@@ -406,7 +417,7 @@ func TestExpiryIsBounded(t *testing.T) {
 	if events := do(t, i, reserve("o9", now, ask("a", 1))); len(events) != stock.SpareExpiry+1 {
 		t.Errorf("one unit took %d events", len(events))
 	}
-	if events := do(t, i, reserve("o9", now, ask("b", 5_000))); len(events) != 5_000-(stock.SpareExpiry-1)+1 {
+	if events := do(t, i, reserve("o9", now, ask("b", 5_000))); len(events) != 5_000-(stock.SpareExpiry-1)+2 { // the last one: it is depleted
 		t.Errorf("5,000 units took %d events", len(events))
 	}
 	if i.Oversold() != 0 || i.Free() != 0 {
@@ -443,11 +454,11 @@ func TestAFactExpiresSoMany(t *testing.T) {
 	do(t, i, reserve("o2", now, ask("live", 3)))
 	left := int64(many - stock.SpareExpiry)
 	none := do(t, i, stock.Count{Key: shirt, MovementID: "c1", Counted: 3, Now: now})
-	if _, ok := none[len(none)-1].(stock.Counted); !ok || len(none) != stock.FactExpiry+1 {
-		t.Errorf("a count that covers the promise took %d events, the last %+v", len(none), none[len(none)-1])
+	if _, ok := none[len(none)-2].(stock.Counted); !ok || len(none) != stock.FactExpiry+2 { // the last one: it is depleted
+		t.Errorf("a count that covers the promise took %d events, the one before the last %+v", len(none), none[len(none)-2])
 	}
 	short := do(t, i, stock.Count{Key: shirt, MovementID: "c2", Counted: 1, Now: now})
-	if got, want := short[len(short)-1], (stock.OversoldDetected{OnHand: 1, Reserved: 3, Short: 2, At: now}); got != want || len(short) != stock.FactExpiry+2 {
+	if got, want := short[len(short)-1], (stock.OversoldDetected{OnHand: 1, Reserved: 3, Short: 2, Victims: []stock.Victim{{ReservationID: "live", OrderID: "o2", Quantity: 2}}, At: now}); !reflect.DeepEqual(got, stock.Event(want)) || len(short) != stock.FactExpiry+2 {
 		t.Errorf("a count that does not took %d events, the last %+v, want %+v", len(short), got, want)
 	}
 	if left -= 2 * stock.FactExpiry; i.Reserved != left+3 {

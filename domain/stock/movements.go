@@ -3,6 +3,7 @@ package stock
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"waybill/domain"
 )
@@ -66,15 +67,6 @@ type Counted struct {
 	At         domain.Time `msgpack:"at"`
 }
 
-// OversoldDetected records that a fact took units that were promised. Somebody has to decide who waits.
-type OversoldDetected struct {
-	OnHand   int64       `msgpack:"on_hand"`
-	Safety   int64       `msgpack:"safety"`
-	Reserved int64       `msgpack:"reserved"`
-	Short    int64       `msgpack:"short"` // promised units that are not there
-	At       domain.Time `msgpack:"at"`
-}
-
 // CommandType implements [Command].
 func (Receive) CommandType() string { return CommandReceive }
 
@@ -111,15 +103,6 @@ func (Counted) SchemaVersion() int16 { return schemaFirst }
 // Order implements [Event].
 func (Counted) Order() string { return "" }
 
-// EventType implements [Event].
-func (OversoldDetected) EventType() string { return TypeOversoldDetected }
-
-// SchemaVersion implements [Event].
-func (OversoldDetected) SchemaVersion() int16 { return schemaFirst }
-
-// Order implements [Event].
-func (OversoldDetected) Order() string { return "" }
-
 func (c Receive) decide(i *Item) ([]Event, error) {
 	if err := checkMovement(c.MovementID, c.Reason, c.Ref); err != nil {
 		return nil, err
@@ -131,14 +114,17 @@ func (c Receive) decide(i *Item) ([]Event, error) {
 	if done || err != nil {
 		return nil, err
 	}
-	return []Event{Received{
+	return i.settleFact(c.Now, Received{
 		MovementID: c.MovementID, Quantity: c.Quantity, Reason: c.Reason, Ref: c.Ref, At: c.Now,
-	}}, nil
+	}), nil
+}
+
+func (e Received) count(s *Sums) {
+	s.OnHand += e.Quantity
+	s.Received += e.Quantity
 }
 
 func (e Received) apply(i *Item) {
-	i.OnHand += e.Quantity
-	i.Received += e.Quantity
 	i.remember(Movement{ID: e.MovementID, Kind: MovementReceive, Quantity: e.Quantity}, e.At)
 }
 
@@ -156,14 +142,17 @@ func (c Adjust) decide(i *Item) ([]Event, error) {
 	if done || err != nil {
 		return nil, err
 	}
-	return i.withOversold(Adjusted{
+	return i.settleFact(c.Now, Adjusted{
 		MovementID: c.MovementID, Delta: c.Delta, Reason: c.Reason, Ref: c.Ref, At: c.Now,
-	}, c.Delta, c.Now), nil
+	}), nil
+}
+
+func (e Adjusted) count(s *Sums) {
+	s.OnHand += e.Delta
+	s.Adjusted += e.Delta
 }
 
 func (e Adjusted) apply(i *Item) {
-	i.OnHand += e.Delta
-	i.Adjusted += e.Delta
 	i.remember(Movement{ID: e.MovementID, Kind: MovementAdjust, Quantity: e.Delta}, e.At)
 }
 
@@ -179,23 +168,24 @@ func (c Count) decide(i *Item) ([]Event, error) {
 	if done || err != nil {
 		return nil, err
 	}
-	return i.withOversold(Counted{
+	return i.settleFact(c.Now, Counted{
 		MovementID: c.MovementID, Counted: c.Counted, Delta: delta, Reason: c.Reason, Ref: c.Ref, At: c.Now,
-	}, delta, c.Now), nil
+	}), nil
+}
+
+func (e Counted) count(s *Sums) {
+	s.OnHand += e.Delta
+	s.Adjusted += e.Delta
 }
 
 func (e Counted) apply(i *Item) {
-	i.OnHand += e.Delta
-	i.Adjusted += e.Delta
 	i.remember(Movement{ID: e.MovementID, Kind: MovementCount, Quantity: e.Counted}, e.At)
 }
-
-func (e OversoldDetected) apply(i *Item) { i.UpdatedAt = e.At }
 
 // moved reports whether m is recorded already. It refuses another movement under the same id, and a delta that would
 // take the books out of range.
 func (i *Item) moved(m Movement, delta int64) (bool, error) {
-	if old, ok := i.movements.find(m.ID); ok {
+	if old, ok := i.recorded(m.Kind).find(m.ID); ok {
 		if old != m {
 			return false, MovementConflict{MovementID: m.ID, Kind: old.Kind, Quantity: old.Quantity}
 		}
@@ -207,30 +197,19 @@ func (i *Item) moved(m Movement, delta int64) (bool, error) {
 	return false, nil
 }
 
-func (i *Item) remember(m Movement, at domain.Time) {
-	i.movements.add(m.ID, m, MovementMemory, movementID)
-	i.UpdatedAt = at
+// recorded returns where movements of a kind are remembered. Issues have a memory of their own: every order makes one, and
+// they must not drive a receipt out.
+func (i *Item) recorded(k MovementKind) *memory[Movement] {
+	if k == MovementIssue {
+		return &i.issues
+	}
+	return &i.movements
 }
 
-// withOversold returns fact, which changes what is on hand by delta, and what it means for what is promised. Lapsed
-// reservations promise nothing, so they are expired first where that helps: up to FactExpiry of them, since a fact must fit
-// one commit. More of them count for nothing all the same, and stay until a later command expires them.
-func (i *Item) withOversold(fact Event, delta int64, now domain.Time) []Event {
-	after := *i // the sums; nothing of the reservations is touched
-	after.OnHand += delta
-	before := i.Oversold()
-	if after.Oversold() <= before {
-		return []Event{fact}
-	}
-	events, freed := i.expire(now, after.Oversold(), SpareExpiry, FactExpiry)
-	after.Reserved -= freed
-	events = append(events, fact)
-	if short := after.Oversold(); short > 0 {
-		events = append(events, OversoldDetected{
-			OnHand: after.OnHand, Safety: after.Safety, Reserved: after.Reserved, Short: short, At: now,
-		})
-	}
-	return events
+func (i *Item) remember(m Movement, at domain.Time) {
+	m.ID, m.Detail = strings.Clone(m.ID), strings.Clone(m.Detail)
+	i.recorded(m.Kind).add(m.ID, m, MovementMemory, movementID)
+	i.UpdatedAt = at
 }
 
 // maxText is how many bytes of a reason or a reference are kept.

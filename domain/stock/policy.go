@@ -20,6 +20,13 @@ type SetSafetyStock struct {
 	Now      domain.Time
 }
 
+// SetThreshold says below how many available units an item is said to have few.
+type SetThreshold struct {
+	Key
+	Quantity int64 // 0 for none, up to MaxQuantity
+	Now      domain.Time
+}
+
 // BackorderPolicySet records how many units may wait for a receipt.
 type BackorderPolicySet struct {
 	Limit int64       `msgpack:"limit"`
@@ -32,11 +39,20 @@ type SafetyStockSet struct {
 	At       domain.Time `msgpack:"at"`
 }
 
+// ThresholdSet records below how many available units an item is said to have few.
+type ThresholdSet struct {
+	Quantity int64       `msgpack:"quantity"`
+	At       domain.Time `msgpack:"at"`
+}
+
 // CommandType implements [Command].
 func (SetBackorderPolicy) CommandType() string { return CommandSetBackorderPolicy }
 
 // CommandType implements [Command].
 func (SetSafetyStock) CommandType() string { return CommandSetSafetyStock }
+
+// CommandType implements [Command].
+func (SetThreshold) CommandType() string { return CommandSetThreshold }
 
 // EventType implements [Event].
 func (BackorderPolicySet) EventType() string { return TypeBackorderPolicySet }
@@ -56,6 +72,15 @@ func (SafetyStockSet) SchemaVersion() int16 { return schemaFirst }
 // Order implements [Event].
 func (SafetyStockSet) Order() string { return "" }
 
+// EventType implements [Event].
+func (ThresholdSet) EventType() string { return TypeThresholdSet }
+
+// SchemaVersion implements [Event].
+func (ThresholdSet) SchemaVersion() int16 { return schemaFirst }
+
+// Order implements [Event].
+func (ThresholdSet) Order() string { return "" }
+
 func (c SetBackorderPolicy) decide(i *Item) ([]Event, error) {
 	if err := checkRange("limit", c.Limit, 0); err != nil {
 		return nil, err
@@ -66,7 +91,9 @@ func (c SetBackorderPolicy) decide(i *Item) ([]Event, error) {
 	return []Event{BackorderPolicySet{Limit: c.Limit, At: c.Now}}, nil
 }
 
-func (e BackorderPolicySet) apply(i *Item) { i.BackorderLimit, i.UpdatedAt = e.Limit, e.At }
+func (e BackorderPolicySet) count(s *Sums) { s.BackorderLimit = e.Limit }
+
+func (e BackorderPolicySet) apply(i *Item) { i.UpdatedAt = e.At }
 
 func (c SetSafetyStock) decide(i *Item) ([]Event, error) {
 	if err := checkRange("quantity", c.Quantity, 0); err != nil {
@@ -75,20 +102,37 @@ func (c SetSafetyStock) decide(i *Item) ([]Event, error) {
 	if c.Quantity == i.Safety {
 		return nil, nil
 	}
-	after := *i // the sums; nothing of the reservations is touched
-	after.Safety = c.Quantity
+	set := SafetyStockSet{Quantity: c.Quantity, At: c.Now}
+	after := i.after([]Event{set})
 	need := after.Oversold() - i.Oversold()
 	if need <= 0 {
-		return []Event{SafetyStockSet{Quantity: c.Quantity, At: c.Now}}, nil
+		return i.settle(c.Now, FactFill, []Event{set}), nil
 	}
 	events, freed := i.expire(c.Now, need, SpareExpiry, math.MaxInt)
 	after.Reserved -= freed
 	if after.Oversold() > i.Oversold() {
 		return nil, SafetyStockExceedsFree{
-			SKU: c.SKU, Location: c.Location, Requested: c.Quantity, Possible: max(i.Safety, i.OnHand-after.Reserved),
+			SKU: c.SKU, Location: c.Location, Requested: c.Quantity,
+			Possible: max(i.Safety, i.OnHand-i.Unavailable.Total()-after.Reserved),
 		}
 	}
-	return append(events, SafetyStockSet{Quantity: c.Quantity, At: c.Now}), nil
+	return i.settle(c.Now, FactFill, append(events, set)), nil
 }
 
-func (e SafetyStockSet) apply(i *Item) { i.Safety, i.UpdatedAt = e.Quantity, e.At }
+func (e SafetyStockSet) count(s *Sums) { s.Safety = e.Quantity }
+
+func (e SafetyStockSet) apply(i *Item) { i.UpdatedAt = e.At }
+
+func (c SetThreshold) decide(i *Item) ([]Event, error) {
+	if err := checkRange("quantity", c.Quantity, 0); err != nil {
+		return nil, err
+	}
+	if c.Quantity == i.Threshold {
+		return nil, nil
+	}
+	return i.settle(c.Now, SpareFill, []Event{ThresholdSet{Quantity: c.Quantity, At: c.Now}}), nil
+}
+
+func (e ThresholdSet) count(s *Sums) { s.Threshold = e.Quantity }
+
+func (e ThresholdSet) apply(i *Item) { i.UpdatedAt = e.At }

@@ -161,3 +161,134 @@ func (r SafetyStockExceedsFree) Error() string {
 
 // RefusalCode implements [domain.Refusal].
 func (SafetyStockExceedsFree) RefusalCode() string { return "safety-stock-exceeds-free" }
+
+// ReservationNotConfirmed refuses to allocate units of a reservation that is only held.
+type ReservationNotConfirmed struct {
+	ReservationID string      `json:"reservation_id"`
+	ExpiresAt     domain.Time `json:"expires_at"`
+}
+
+// Error implements error.
+func (r ReservationNotConfirmed) Error() string {
+	return "reservation " + r.ReservationID + " is held until " + r.ExpiresAt.String() + ", and not confirmed"
+}
+
+// RefusalCode implements [domain.Refusal].
+func (ReservationNotConfirmed) RefusalCode() string { return "reservation-not-confirmed" }
+
+// QuantityExceedsUnallocated refuses to allocate more units than a reservation has to give.
+type QuantityExceedsUnallocated struct {
+	ReservationID string `json:"reservation_id"`
+	Requested     int64  `json:"requested"`
+	Possible      int64  `json:"possible"`    // covered units that belong to no fulfilment
+	Allocated     int64  `json:"allocated"`   // units that belong to a fulfilment
+	Backordered   int64  `json:"backordered"` // units that wait for a receipt
+}
+
+// Error implements error.
+func (r QuantityExceedsUnallocated) Error() string {
+	return fmt.Sprintf("reservation %s has %d units to allocate (%d are allocated, %d wait), %d were asked for",
+		r.ReservationID, r.Possible, r.Allocated, r.Backordered, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (QuantityExceedsUnallocated) RefusalCode() string { return "quantity-exceeds-unallocated" }
+
+// AllocationConflict refuses an allocation to a fulfilment that was given another number of units of the reservation, or
+// whose units have left or were taken back: use a new fulfilment.
+type AllocationConflict struct {
+	ReservationID string `json:"reservation_id"`
+	FulfilmentID  string `json:"fulfilment_id"`
+	Requested     int64  `json:"requested"`
+	Allocated     int64  `json:"allocated"` // units that it was given
+	Open          int64  `json:"open"`      // those of them that it still has
+}
+
+// Error implements error.
+func (r AllocationConflict) Error() string {
+	return fmt.Sprintf("fulfilment %s was given %d units of reservation %s and has %d, %d were asked for",
+		r.FulfilmentID, r.Allocated, r.ReservationID, r.Open, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (AllocationConflict) RefusalCode() string { return "allocation-conflict" }
+
+// UnknownAllocation refuses to take units away from a fulfilment that was given none of the reservation.
+type UnknownAllocation struct {
+	ReservationID string `json:"reservation_id"`
+	FulfilmentID  string `json:"fulfilment_id"`
+}
+
+// Error implements error.
+func (r UnknownAllocation) Error() string {
+	return "fulfilment " + r.FulfilmentID + " was given nothing of reservation " + r.ReservationID
+}
+
+// RefusalCode implements [domain.Refusal].
+func (UnknownAllocation) RefusalCode() string { return "unknown-allocation" }
+
+// QuantityExceedsAllocated refuses to take more units away from a fulfilment than it has.
+type QuantityExceedsAllocated struct {
+	ReservationID string `json:"reservation_id"`
+	FulfilmentID  string `json:"fulfilment_id"`
+	Requested     int64  `json:"requested"`
+	Allocated     int64  `json:"allocated"`
+}
+
+// Error implements error.
+func (r QuantityExceedsAllocated) Error() string {
+	return fmt.Sprintf("fulfilment %s has %d units of reservation %s, %d were asked for",
+		r.FulfilmentID, r.Allocated, r.ReservationID, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (QuantityExceedsAllocated) RefusalCode() string { return "quantity-exceeds-allocated" }
+
+// QuantityExceedsOnHand refuses to make more units unavailable than lie there and can be sold. If there are more, count.
+type QuantityExceedsOnHand struct {
+	SKU       string `json:"sku"`
+	Location  string `json:"location"`
+	Requested int64  `json:"requested"`
+	Possible  int64  `json:"possible"`
+}
+
+// Error implements error.
+func (r QuantityExceedsOnHand) Error() string {
+	return fmt.Sprintf("%s at %s has %d units that can be sold, %d were asked for", r.SKU, r.Location, r.Possible, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (QuantityExceedsOnHand) RefusalCode() string { return "quantity-exceeds-on-hand" }
+
+// QuantityExceedsBucket refuses to make more units available than are in the bucket.
+type QuantityExceedsBucket struct {
+	SKU       string `json:"sku"`
+	Location  string `json:"location"`
+	Bucket    Bucket `json:"bucket"`
+	Requested int64  `json:"requested"`
+	Possible  int64  `json:"possible"`
+}
+
+// Error implements error.
+func (r QuantityExceedsBucket) Error() string {
+	return fmt.Sprintf("%s at %s has %d units in %s, %d were asked for", r.SKU, r.Location, r.Possible, r.Bucket, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (QuantityExceedsBucket) RefusalCode() string { return "quantity-exceeds-bucket" }
+
+// RestockConflict refuses to bring back a unit that came back otherwise: make it available or unavailable instead.
+type RestockConflict struct {
+	ReturnID  string `json:"return_id"`
+	UnitID    string `json:"unit_id"`
+	Bucket    Bucket `json:"bucket"`    // that it came back into; "" if it can be sold
+	Requested Bucket `json:"requested"` // that it should come back into now
+}
+
+// Error implements error.
+func (r RestockConflict) Error() string {
+	return fmt.Sprintf("unit %s of return %s came back already, as %q and not %q", r.UnitID, r.ReturnID, r.Bucket, r.Requested)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (RestockConflict) RefusalCode() string { return "restock-conflict" }

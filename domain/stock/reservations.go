@@ -28,16 +28,18 @@ type Confirm struct {
 type Part struct {
 	ReservationID string
 	Quantity      int64 // 0 for all that are open, but for those to keep
-	Keep          int64 // units that stay, if there are as many; Quantity is 0 then
+	Keep          int64 // units that stay, if there are as many, issued ones among them; Quantity is 0 then
 }
 
-// Release gives units of reservations of one order back. Units that wait for a receipt go first.
+// Release gives units of reservations of one order back. Units that wait for a receipt go first. Units that are allocated
+// belong to their fulfilment, and stay, unless it is named: then its units are given back, and no others.
 type Release struct {
 	Key
-	OrderID string
-	Parts   []Part
-	Reason  string
-	Now     domain.Time
+	OrderID      string
+	FulfilmentID string // "" for units that belong to no fulfilment
+	Parts        []Part
+	Reason       string
+	Now          domain.Time
 }
 
 // Expire ends held reservations whose time is over: the named ones, or the earliest [ExpiryBatch] if none is named. A named
@@ -159,11 +161,13 @@ func (c Extend) decide(i *Item) ([]Event, error) {
 	}}, nil
 }
 
+func (ReservationExtended) count(*Sums) {}
+
 func (e ReservationExtended) apply(i *Item) {
 	for _, id := range e.ReservationIDs {
 		if r, ok := i.open[id]; ok && r.State == StateHeld {
 			r.ExpiresAt = e.ExpiresAt
-			i.fix(r.heapIndex)
+			i.held.fix(r.place)
 		}
 	}
 	i.UpdatedAt = e.At
@@ -183,14 +187,15 @@ func (c Confirm) decide(i *Item) ([]Event, error) {
 	if len(firm) == 0 {
 		return nil, nil
 	}
-	return []Event{ReservationConfirmed{OrderID: c.OrderID, ReservationIDs: firm, At: c.Now}}, nil
+	return i.settle(c.Now, SpareFill, []Event{ReservationConfirmed{OrderID: c.OrderID, ReservationIDs: firm, At: c.Now}}), nil
 }
+
+func (ReservationConfirmed) count(*Sums) {}
 
 func (e ReservationConfirmed) apply(i *Item) {
 	for _, id := range e.ReservationIDs {
 		if r, ok := i.open[id]; ok && r.State == StateHeld {
-			i.remove(r)
-			r.State, r.ExpiresAt = StateConfirmed, 0
+			i.change(r, e.At, StateReleased, func() { r.State, r.ExpiresAt, r.ConfirmedAt = StateConfirmed, 0, e.At })
 		}
 	}
 	i.UpdatedAt = e.At
@@ -200,24 +205,19 @@ func (c Release) decide(i *Item) ([]Event, error) {
 	if err := domain.CheckText("reason", c.Reason, maxText); err != nil {
 		return nil, err
 	}
-	if err := checkCount("reservations", len(c.Parts)); err != nil {
+	if err := checkParts(c.Parts); err != nil {
 		return nil, err
 	}
+	release := func(p Part) (ReleasedPart, error) { return i.release(c.OrderID, p) }
+	if c.FulfilmentID != "" {
+		if err := domain.CheckID("fulfilment_id", c.FulfilmentID); err != nil {
+			return nil, err
+		}
+		release = func(p Part) (ReleasedPart, error) { return i.releaseAllocated(c.OrderID, c.FulfilmentID, p) }
+	}
 	var parts []ReleasedPart
-	for n, p := range c.Parts {
-		if err := checkRange("quantity", p.Quantity, 0); err != nil {
-			return nil, err
-		}
-		if err := checkRange("keep", p.Keep, 0); err != nil {
-			return nil, err
-		}
-		if p.Keep > 0 && p.Quantity > 0 {
-			return nil, domain.InvalidField{Field: "keep", Reason: "stands beside a quantity, and only one of the two can be meant"}
-		}
-		if slices.ContainsFunc(c.Parts[:n], func(b Part) bool { return b.ReservationID == p.ReservationID }) {
-			return nil, repeats(p.ReservationID)
-		}
-		part, err := i.release(c.OrderID, p)
+	for _, p := range c.Parts {
+		part, err := release(p)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +228,33 @@ func (c Release) decide(i *Item) ([]Event, error) {
 	if len(parts) == 0 {
 		return nil, nil
 	}
-	return []Event{ReservationReleased{OrderID: c.OrderID, Parts: parts, Reason: c.Reason, At: c.Now}}, nil
+	var e Event = ReservationReleased{OrderID: c.OrderID, Parts: parts, Reason: c.Reason, At: c.Now}
+	if c.FulfilmentID != "" {
+		e = AllocationReleased{OrderID: c.OrderID, FulfilmentID: c.FulfilmentID, Parts: parts, Reason: c.Reason, At: c.Now}
+	}
+	return i.settle(c.Now, FactFill, []Event{e}), nil
+}
+
+// checkParts refuses parts that no state would accept.
+func checkParts(parts []Part) error {
+	if err := checkCount("reservations", len(parts)); err != nil {
+		return err
+	}
+	for n, p := range parts {
+		if err := checkRange("quantity", p.Quantity, 0); err != nil {
+			return err
+		}
+		if err := checkRange("keep", p.Keep, 0); err != nil {
+			return err
+		}
+		if p.Keep > 0 && p.Quantity > 0 {
+			return domain.InvalidField{Field: "keep", Reason: "stands beside a quantity, and only one of the two can be meant"}
+		}
+		if slices.ContainsFunc(parts[:n], func(b Part) bool { return b.ReservationID == p.ReservationID }) {
+			return repeats(p.ReservationID)
+		}
+	}
+	return nil
 }
 
 // release returns what giving p back means: nothing if it was given back as a whole before.
@@ -245,9 +271,10 @@ func (i *Item) release(orderID string, p Part) (ReleasedPart, error) {
 	if r.OrderID != orderID {
 		return ReleasedPart{}, UnknownReservation{ReservationID: p.ReservationID, OrderID: orderID}
 	}
-	quantity := cmp.Or(p.Quantity, max(r.Quantity()-p.Keep, 0))
-	if quantity > r.Quantity() {
-		return ReleasedPart{}, QuantityExceedsReserved{ReservationID: r.ID, Requested: quantity, Open: r.Quantity()}
+	possible := r.Quantity() - r.Allocated
+	quantity := cmp.Or(p.Quantity, min(possible, max(r.Quantity()+r.Issued-p.Keep, 0)))
+	if quantity > possible {
+		return ReleasedPart{}, QuantityExceedsReserved{ReservationID: r.ID, Requested: quantity, Open: possible}
 	}
 	waiting := min(quantity, r.Backordered)
 	return ReleasedPart{
@@ -255,18 +282,20 @@ func (i *Item) release(orderID string, p Part) (ReleasedPart, error) {
 	}, nil
 }
 
+func (e ReservationReleased) count(s *Sums) {
+	for _, p := range e.Parts {
+		s.Reserved -= p.FromStock
+		s.Backordered -= p.Backordered
+	}
+}
+
 func (e ReservationReleased) apply(i *Item) {
 	for _, p := range e.Parts {
-		r, ok := i.open[p.ReservationID]
-		if !ok {
-			continue
-		}
-		r.FromStock -= p.FromStock
-		r.Backordered -= p.Backordered
-		i.Reserved -= p.FromStock
-		i.Backordered -= p.Backordered
-		if p.Closed {
-			i.close(r, StateReleased, e.At)
+		if r, ok := i.open[p.ReservationID]; ok {
+			i.change(r, e.At, StateReleased, func() {
+				r.FromStock -= p.FromStock
+				r.Backordered -= p.Backordered
+			})
 		}
 	}
 	i.UpdatedAt = e.At
@@ -275,7 +304,7 @@ func (e ReservationReleased) apply(i *Item) {
 func (c Expire) decide(i *Item) ([]Event, error) {
 	if len(c.ReservationIDs) == 0 {
 		events, _ := i.expire(c.Now, 0, ExpiryBatch, ExpiryBatch)
-		return events, nil
+		return i.settle(c.Now, FactFill, events), nil
 	}
 	if err := checkCount("reservation_ids", len(c.ReservationIDs)); err != nil {
 		return nil, err
@@ -291,27 +320,19 @@ func (c Expire) decide(i *Item) ([]Event, error) {
 		}
 		events = append(events, r.expired(c.Now))
 	}
-	return events, nil
+	return i.settle(c.Now, SpareFill, events), nil
+}
+
+func (e ReservationExpired) count(s *Sums) {
+	s.Reserved -= e.FromStock
+	s.Backordered -= e.Backordered
 }
 
 func (e ReservationExpired) apply(i *Item) {
 	if r, ok := i.open[e.ReservationID]; ok {
-		i.Reserved -= r.FromStock
-		i.Backordered -= r.Backordered
-		r.FromStock, r.Backordered = 0, 0
-		i.close(r, StateExpired, e.At)
+		i.change(r, e.At, StateExpired, func() { r.FromStock, r.Backordered = 0, 0 })
 	}
 	i.UpdatedAt = e.At
-}
-
-// close takes r, which has no open unit any more, out of the open ones and remembers how it ended.
-func (i *Item) close(r *Reservation, how State, at domain.Time) {
-	if r.State == StateHeld {
-		i.remove(r)
-	}
-	delete(i.open, r.ID)
-	ended := Closed{ID: r.ID, OrderID: r.OrderID, State: how, At: at}
-	i.closed.add(r.ID, ended, ClosedMemory, closedID)
 }
 
 // find returns the open reservations of an order by their ids. It refuses one that has lapsed, has ended, or is unknown.

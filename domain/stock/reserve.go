@@ -85,9 +85,9 @@ func (c Reserve) decide(i *Item) ([]Event, error) {
 			Backordered: i.Backordered - claims.Backordered, Limit: i.BackorderLimit,
 		}
 	}
-	return append(events, Reserved{
+	return i.settle(c.Now, SpareFill, append(events, Reserved{
 		OrderID: c.OrderID, Reservations: grant(fresh, available, firm), ExpiresAt: c.ExpiresAt, At: c.Now,
-	}), nil
+	})), nil
 }
 
 // grant shares available units out: to those who cannot wait first, then to the others in the order in which they ask.
@@ -188,23 +188,23 @@ func (c Reserve) fresh(i *Item) ([]Ask, error) {
 	}), nil
 }
 
-func (e Reserved) apply(i *Item) {
-	if i.open == nil {
-		i.open = make(map[string]*Reservation)
+func (e Reserved) count(s *Sums) {
+	for _, g := range e.Reservations {
+		s.Reserved += g.FromStock
+		s.Backordered += g.Backordered
 	}
+}
+
+func (e Reserved) apply(i *Item) {
 	// Of an event the item keeps the ids alone, for as long as a reservation is open: as texts of its own, or each would
 	// keep whatever it was cut from, such as the whole placed order.
 	orderID := strings.Clone(e.OrderID)
 	for _, g := range e.Reservations {
 		i.Seq++
-		r := &Reservation{
+		i.enlist(&Reservation{
 			ID: strings.Clone(g.ReservationID), OrderID: orderID, State: StateHeld, Asked: g.FromStock + g.Backordered,
 			FromStock: g.FromStock, Backordered: g.Backordered, ExpiresAt: e.ExpiresAt, Seq: i.Seq,
-		}
-		i.open[r.ID] = r
-		i.push(r)
-		i.Reserved += g.FromStock
-		i.Backordered += g.Backordered
+		})
 	}
 	i.UpdatedAt = e.At
 }

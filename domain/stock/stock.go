@@ -1,37 +1,50 @@
 // Package stock is the stock of one SKU at one location: how many units are there, and who has a claim on them.
 // It protects one promise: units are never sold twice.
 //
-// A reservation goes one way, and each of its units ends exactly once:
+// A reservation goes one way, and each of its units ends exactly once: issued, released, or expired. Every verb but Confirm
+// and Expire may name some of the units, and leaves the others where they are:
 //
-//	Reserve            Confirm
-//	   │   ┌──────────────────────────► Confirmed ──► Allocated ──► Issued
-//	   ▼   │                              │            (later issues)
-//	  Held ┤ Release (some units or all)  │ Release (some units or all)
-//	   │   ├──────────────────────────► Released ◄┘
-//	   │   │ expires_at has passed
-//	   └───┴──────────────────────────► Expired
+//	Reserve         Confirm               Allocate                Issue
+//	   │     Held ───────────► Confirmed ────────────► Allocated ───────► Issued
+//	   └──────┤ │                 │ ▲  ◄──────────────┘   │
+//	   Expire │ │ Release         │ │     Deallocate      │
+//	          ▼ │                 │ └ units that waited    │ Release, by
+//	    Expired │                 │   are filled           │ fulfilment
+//	            └────────────► Released ◄─────────────────┘
+//
+// An allocation belongs to a fulfilment, which is given units of a reservation once. Held and confirmed units are covered by
+// what lies there, or wait for a receipt; only covered and confirmed ones can be allocated. A reservation is called allocated
+// when all of its open units are, and ends as its last units did.
 //
 // The arithmetic, all in units:
 //
-//	on_hand  = received + adjusted + corrections by counts     what lies there
-//	free      = on_hand − safety − reserved                    what nobody has a claim on
-//	available = max(0, free − backordered)                     what a new reservation may take
-//	oversold  = max(0, reserved − max(0, on_hand − safety))    zero, except by a fact (see below)
+//	on_hand   = received + adjusted + restocked + transferred in − transferred out − issued    what lies there
+//	free      = on_hand − unavailable − safety − reserved             what nobody has a claim on
+//	available = max(0, free − backordered)                            what a new reservation may take
+//	oversold  = max(0, reserved − max(0, on_hand − unavailable − safety))    zero, except by a fact (see below)
 //
-// reserved are the units of open reservations that are covered by what lies there, backordered those that wait for a
-// receipt. Stock that comes in belongs to the waiting units first: it raises free, but not available, until all of them are
-// covered. Handing it to single reservations (oldest confirmation first) is not done here yet.
+// reserved are the units of open reservations that are covered by what lies there, allocated ones among them, backordered
+// those that wait for a receipt. unavailable are the units that lie there and cannot be sold: damaged, in quality control, or
+// for another reason.
 //
-// A physical fact is always recorded. When an adjustment or a count says that less is there than was promised, an
-// [OversoldDetected] follows; nothing is refused and nothing is taken away from anybody here.
+// Units that become free, by whatever cause, go to confirmed reservations that wait: to the one that was confirmed first, then
+// reserved first, in part if they do not suffice ([BackorderFilled], in the commit of the cause). Held ones join the line when
+// they are confirmed; until then what they wait for is no more available than the rest.
+//
+// A physical fact is always recorded. When an adjustment, a count or damage says that less is there than was promised, an
+// [OversoldDetected] follows, which proposes who gives up units; nothing is refused and nothing is taken away from anybody
+// here. Units that left without being allocated lead to an [AnomalyDetected].
 //
 // Expiry is lazily true: a Held reservation past its time has no claim, even if nobody has swept it. The fold has no clock,
 // so the decision does it: a command that needs units first expires lapsed reservations, by events of the same commit, the
 // earliest first, as many as it needs and otherwise up to [SpareExpiry] as housekeeping: so few that an order of the most
 // lines still fits one commit. So at every prefix of the log, without any clock, reserved never exceeds what there is by a
 // command. A fact expires up to [FactExpiry]; if more have lapsed, they are not told as oversold, but reserved counts
-// them until they are expired. Deciding and applying cost what the command
-// names, plus what it expires, whatever number of reservations is open.
+// them until they are expired. Deciding and applying cost what the command names, plus what it expires and fills, whatever
+// number of reservations is open or has ended; only naming the victims of an oversold item may look at all open ones.
+//
+// Not here: which location serves an order, what is on its way to one, when something is ordered again, and moving units
+// between two items in one commit, which takes a command for each.
 package stock
 
 import (
@@ -46,10 +59,16 @@ const (
 	MaxQuantity     = 1_000_000_000_000 // units of one movement, of what is on hand, and of what is claimed
 	MaxReservations = 1_000             // reservations named by one command
 	ExpiryBatch     = 256               // lapsed reservations that an [Expire] without names ends
-	SpareExpiry     = 3                 // lapsed reservations that another command expires without needing their units
+	SpareExpiry     = 2                 // lapsed reservations that another command expires without needing their units
 	FactExpiry      = 1_000             // lapsed reservations that a physical fact expires at most
+	SpareFill       = 1                 // waiting reservations that are filled by a command that an order sends to all its items at once
+	FactFill        = 1_000             // waiting reservations that any other command fills at most
+	MaxVictims      = 100               // reservations that are proposed to give up units that are not there
+	MaxAllocations  = 100               // fulfilments that one reservation is ever allocated to
+	MaxUnits        = 1_000             // units that one command brings back
 	ClosedMemory    = 4_096             // closed reservations that are remembered
-	MovementMemory  = 1_024             // movement ids that are remembered
+	MovementMemory  = 1_024             // movement ids that are remembered, and as many of issues
+	RestockMemory   = 4_096             // units brought back that are remembered
 )
 
 // streamPrefix begins the name of every stream of an item.
@@ -87,7 +106,9 @@ type Event interface {
 	SchemaVersion() int16
 	// Order returns the id of the order that the event belongs to, "" if it belongs to the item alone.
 	Order() string
-	// apply folds the event into i, which it owns. It seals the set.
+	// count says what the event means for the sums.
+	count(s *Sums)
+	// apply folds the rest of the event into i, which it owns: what it means for reservations and memories. It seals the set.
 	apply(i *Item)
 }
 
@@ -116,7 +137,10 @@ func (k Key) ItemKey() Key { return k }
 func (k Key) Stream() string { return Stream(k.SKU, k.Location) }
 
 // Evolve folds e into i.
-func Evolve(i *Item, e Event) { e.apply(i) }
+func Evolve(i *Item, e Event) {
+	e.count(&i.Sums)
+	e.apply(i)
+}
 
 // Decide says which events c causes on i. It changes nothing. The error is a [domain.Refusal] or a fault of the program;
 // no events and no error mean that what was asked for already holds.
@@ -136,11 +160,21 @@ const (
 	CommandReceive            = "stock.receive"
 	CommandAdjust             = "stock.adjust"
 	CommandCount              = "stock.count"
+	CommandMakeUnavailable    = "stock.make_unavailable"
+	CommandMakeAvailable      = "stock.make_available"
+	CommandTransferOut        = "stock.transfer_out"
+	CommandTransferIn         = "stock.transfer_in"
+	CommandRestock            = "stock.restock"
 	CommandReserve            = "stock.reserve"
 	CommandExtend             = "stock.extend"
 	CommandConfirm            = "stock.confirm"
 	CommandRelease            = "stock.release"
 	CommandExpire             = "stock.expire"
+	CommandAllocate           = "stock.allocate"
+	CommandDeallocate         = "stock.deallocate"
+	CommandIssue              = "stock.issue"
+	CommandFillBackorders     = "stock.fill_backorders"
 	CommandSetBackorderPolicy = "stock.set_backorder_policy"
 	CommandSetSafetyStock     = "stock.set_safety_stock"
+	CommandSetThreshold       = "stock.set_threshold"
 )

@@ -120,7 +120,7 @@ func (l *storedLog) levels(ctx context.Context, c *Cluster, v *violations) error
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, `SELECT sku, on_hand, held + confirmed + backordered FROM readmodel.stock_levels`)
+	rows, err := conn.Query(ctx, `SELECT sku, on_hand, reserved + backordered FROM readmodel.stock_levels`)
 	if err != nil {
 		return fmt.Errorf("read the stock: %w", err)
 	}

@@ -244,8 +244,8 @@ func (l *Log) StockStep() {
 	key := stock.Key{SKU: SKU(min(l.rng.IntN(80), l.rng.IntN(80))), Location: l.pick("BER1", "LON1")}
 	now, id := l.now(), "m"+strconv.Itoa(l.serial)
 	var c stock.Command
-	switch l.rng.IntN(8) {
-	case 0, 1, 2:
+	switch l.rng.IntN(14) {
+	case 0, 1, 2, 8:
 		c = stock.Receive{Key: key, MovementID: id, Quantity: int64(1 + l.rng.IntN(40)), Reason: "delivery", Now: now}
 	case 3:
 		c = stock.Adjust{Key: key, MovementID: id, Delta: int64(l.rng.IntN(9) - 5), Reason: "broken", Now: now}
@@ -257,8 +257,45 @@ func (l *Log) StockStep() {
 		c = stock.SetSafetyStock{Key: key, Quantity: int64(l.rng.IntN(4)), Now: now}
 	case 7:
 		c = stock.Expire{Key: key, Now: now}
+	case 9:
+		c = stock.MakeUnavailable{Key: key, MovementID: id, Bucket: l.bucket(), Quantity: int64(1 + l.rng.IntN(6)), Reason: "torn", Now: now}
+	case 10:
+		c = stock.MakeAvailable{Key: key, MovementID: id, Bucket: l.bucket(), Quantity: int64(1 + l.rng.IntN(3)), Reason: "mended", Now: now}
+	case 11:
+		c = stock.TransferOut{Key: key, TransferID: id, To: "HAM2", Quantity: int64(1 + l.rng.IntN(4)), Now: now}
+	case 12:
+		c = stock.TransferIn{Key: key, TransferID: id, From: "HAM2", Quantity: int64(1 + l.rng.IntN(4)), Now: now}
+	case 13:
+		c = stock.SetThreshold{Key: key, Quantity: int64(l.rng.IntN(20)), Now: now}
 	}
 	l.mayRefuse(l.Stock(c))
+}
+
+func (l *Log) bucket() stock.Bucket {
+	return stock.Bucket(l.pick(string(stock.BucketDamaged), string(stock.BucketQualityControl), string(stock.BucketOther)))
+}
+
+// fulfil moves units of a confirmed reservation of an order on: to a fulfilment, out of it, out of the house, and back.
+func (l *Log) fulfil(key stock.Key, r *stock.Reservation) stock.Command {
+	quantity := int64(1 + l.rng.IntN(3))
+	if r.Allocated == 0 || l.rng.IntN(4) == 0 {
+		return stock.Allocate{Key: key, OrderID: r.OrderID, FulfilmentID: "f" + strconv.Itoa(l.serial), Parts: []stock.Units{
+			{ReservationID: r.ID, Quantity: min(quantity, max(1, r.Unallocated()))},
+		}, Now: l.now()}
+	}
+	fulfilment := r.Allocations[l.rng.IntN(len(r.Allocations))].FulfilmentID
+	part := []stock.Part{{ReservationID: r.ID, Quantity: quantity - 1}}
+	switch l.rng.IntN(6) {
+	case 0:
+		return stock.Deallocate{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, Parts: part, Reason: "short", Now: l.now()}
+	case 1:
+		return stock.Release{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, Parts: part, Reason: "recalled", Now: l.now()}
+	case 2:
+		return stock.Restock{Key: key, OrderID: r.OrderID, ReturnID: "ret" + r.ID, UnitIDs: []string{strconv.Itoa(l.rng.IntN(3))}, Bucket: l.bucket(), Now: l.now()}
+	}
+	return stock.Issue{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, MovementID: "p" + strconv.Itoa(l.serial), Parts: []stock.Units{
+		{ReservationID: r.ID, Quantity: quantity},
+	}, Now: l.now()}
 }
 
 // Reserve reserves what is open of each line of an order, or moves on what it holds already.
@@ -270,9 +307,10 @@ func (l *Log) Reserve(id string) {
 		item := l.Items[key]
 		attempt := l.attempts[id+line.Line.ID]
 		last := stock.ReservationID(id, line.Line.ID, attempt)
+		var reservation stock.Reservation
 		held := false
 		if item != nil {
-			_, held = item.Reservation(last)
+			reservation, held = item.Reservation(last)
 		}
 		var c stock.Command
 		switch {
@@ -283,6 +321,8 @@ func (l *Log) Reserve(id string) {
 			}}
 		case !held:
 			continue
+		case reservation.State != stock.StateHeld && l.rng.IntN(3) > 0:
+			c = l.fulfil(key, &reservation)
 		case l.rng.IntN(3) == 0:
 			c = stock.Extend{Key: key, OrderID: id, ReservationIDs: []string{last}, ExpiresAt: l.now().Add(48 * time.Hour), Now: l.now()}
 		case l.rng.IntN(2) == 0:

@@ -185,7 +185,7 @@ func rejection(r *order.Rejection) *Rejection {
 func reservation(r *ReservationState) Reservation {
 	return Reservation{
 		ReservationID: r.ID, SKU: r.SKU, Location: r.Location, State: r.State.String(),
-		Quantity: r.FromStock + r.Backordered, Backordered: r.Backordered,
+		Quantity: r.FromStock + r.Backordered, Allocated: r.Allocated, Backordered: r.Backordered, Issued: r.Issued,
 		ExpiresAt: r.ExpiresAt.Time(), UpdatedAt: r.UpdatedAt.Time(),
 	}
 }

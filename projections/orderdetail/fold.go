@@ -37,6 +37,8 @@ type ReservationState struct {
 	State       stock.State `msgpack:"state"`
 	FromStock   int64       `msgpack:"from_stock"`
 	Backordered int64       `msgpack:"backordered"`
+	Allocated   int64       `msgpack:"allocated,omitempty"` // of FromStock, what belongs to a fulfilment
+	Issued      int64       `msgpack:"issued,omitempty"`
 	ExpiresAt   domain.Time `msgpack:"expires_at"`
 	UpdatedAt   domain.Time `msgpack:"updated_at"`
 }
@@ -127,6 +129,8 @@ func (s *State) evolveStock(e *projections.Event, item stock.Key) error {
 				r.UpdatedAt = ev.At
 				if p.Closed {
 					r.State, r.ExpiresAt = stock.StateReleased, 0
+				} else {
+					r.allocate(0, ev.At)
 				}
 			})
 		}
@@ -134,9 +138,59 @@ func (s *State) evolveStock(e *projections.Event, item stock.Key) error {
 		s.each(item, []string{ev.ReservationID}, func(r *ReservationState) {
 			r.State, r.FromStock, r.Backordered, r.UpdatedAt = stock.StateExpired, 0, 0, ev.At
 		})
-	case stock.Received, stock.Adjusted, stock.Counted, stock.OversoldDetected, stock.BackorderPolicySet, stock.SafetyStockSet:
+	case stock.BackorderFilled:
+		s.each(item, []string{ev.ReservationID}, func(r *ReservationState) {
+			r.FromStock += ev.Quantity
+			r.Backordered -= ev.Quantity
+			r.allocate(0, ev.At)
+		})
+	case stock.ReservationAllocated:
+		for _, p := range ev.Parts {
+			s.each(item, []string{p.ReservationID}, func(r *ReservationState) { r.allocate(p.Quantity, ev.At) })
+		}
+	case stock.ReservationDeallocated:
+		for _, p := range ev.Parts {
+			s.each(item, []string{p.ReservationID}, func(r *ReservationState) { r.allocate(-p.Quantity, ev.At) })
+		}
+	case stock.AllocationReleased:
+		for _, p := range ev.Parts {
+			s.each(item, []string{p.ReservationID}, func(r *ReservationState) {
+				r.FromStock -= p.FromStock
+				r.allocate(-p.FromStock, ev.At)
+				if p.Closed {
+					r.State = stock.StateReleased
+				}
+			})
+		}
+	case stock.Issued:
+		for _, p := range ev.Parts {
+			s.each(item, []string{p.ReservationID}, func(r *ReservationState) {
+				r.FromStock -= p.Quantity
+				r.Issued += p.Quantity
+				r.allocate(-p.Quantity, ev.At)
+				if p.Closed {
+					r.State = stock.StateIssued
+				}
+			})
+		}
+	case stock.Received, stock.Adjusted, stock.Counted, stock.MadeUnavailable, stock.MadeAvailable, stock.TransferredOut,
+		stock.TransferredIn, stock.Restocked, stock.OversoldDetected, stock.AnomalyDetected, stock.BelowThreshold, stock.Depleted,
+		stock.BackorderPolicySet, stock.SafetyStockSet, stock.ThresholdSet:
 	}
 	return nil
+}
+
+// allocate adds units to those of r that belong to a fulfilment, or takes them off: r is allocated when all of its units are.
+func (r *ReservationState) allocate(quantity int64, at domain.Time) {
+	r.Allocated += quantity
+	r.UpdatedAt = at
+	if r.State == stock.StateHeld {
+		return
+	}
+	r.State = stock.StateConfirmed
+	if r.Allocated > 0 && r.Allocated == r.FromStock+r.Backordered {
+		r.State = stock.StateAllocated
+	}
 }
 
 // each calls do for the reservations of an item with these ids.

@@ -270,9 +270,11 @@ type Reservation struct {
 	ReservationID string    `json:"reservation_id"`
 	SKU           string    `json:"sku"`
 	Location      string    `json:"location"`
-	State         string    `json:"state"`       // "held", "confirmed", "released", "expired"
+	State         string    `json:"state"`       // "held", "confirmed", "allocated" (all of it), "issued", "released", "expired"
 	Quantity      int64     `json:"quantity"`    // still set aside
-	Backordered   int64     `json:"backordered"` // of Quantity, what was not in stock when it was reserved
+	Allocated     int64     `json:"allocated"`   // of Quantity, what belongs to a fulfilment
+	Backordered   int64     `json:"backordered"` // of Quantity, what waits for a receipt
+	Issued        int64     `json:"issued"`      // units that have left
 	ExpiresAt     time.Time `json:"expires_at,omitzero"`
 	UpdatedAt     time.Time `json:"updated_at"`
 }

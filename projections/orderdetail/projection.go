@@ -26,10 +26,7 @@ func (Projection) Version() int { return 1000 + order.SnapshotSchema }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return append(order.EventTypes(),
-		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
-		stock.TypeReservationExpired,
-	)
+	return append(order.EventTypes(), stock.ReservationEventTypes()...)
 }
 
 // Tables implements [projections.Projection].

@@ -10,11 +10,11 @@ import (
 func TestEveryQueryUsesAnIndex(t *testing.T) {
 	pool := historytest.Install(t, Projection{})
 	for _, sql := range []string{
-		`INSERT INTO stock_levels (on_hand, unavailable, held, confirmed, backordered, backorder_limit, version, position, updated_at, sku, location)
-		SELECT CASE WHEN i % 1000 = 0 THEN 0 ELSE 100 END, 0, i % 7, 1, CASE WHEN i % 500 = 0 THEN 3 ELSE 0 END, 0, 1, i, now(), 'SKU-' || lpad((i / 2)::text, 6, '0'), CASE i % 2 WHEN 0 THEN 'BER1' ELSE 'LON1' END
+		`INSERT INTO stock_levels (on_hand, damaged, quality_control, other, safety, held, confirmed, allocated, backordered, backorder_limit, threshold, version, position, updated_at, sku, location)
+		SELECT CASE WHEN i % 1000 = 0 THEN 0 ELSE 100 END, 0, 0, 0, 0, i % 7, 1, 0, CASE WHEN i % 500 = 0 THEN 3 ELSE 0 END, 0, 0, 1, i, now(), 'SKU-' || lpad((i / 2)::text, 6, '0'), CASE i % 2 WHEN 0 THEN 'BER1' ELSE 'LON1' END
 		FROM generate_series(1, 50000) AS i`,
-		`INSERT INTO stock_reservations (seq, asked, quantity, backordered, position, reserved_at, updated_at, open, sku, location, reservation_id, order_id, state)
-		SELECT i, 1, 1, 0, i, now(), now(), i % 40 = 0, 'SKU-' || lpad((i % 300)::text, 6, '0'), 'BER1', 'r' || i, 'order-' || (i / 3), 'held'
+		`INSERT INTO stock_reservations (seq, asked, quantity, allocated, issued, backordered, position, reserved_at, updated_at, open, sku, location, reservation_id, order_id, state)
+		SELECT i, 1, 1, 0, 0, 0, i, now(), now(), i % 40 = 0, 'SKU-' || lpad((i % 300)::text, 6, '0'), 'BER1', 'r' || i, 'order-' || (i / 3), 'held'
 		FROM generate_series(1, 200000) AS i`,
 		"VACUUM ANALYZE stock_levels", "VACUUM ANALYZE stock_reservations",
 	} {

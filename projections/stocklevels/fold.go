@@ -100,9 +100,31 @@ func (b *batch) mention(item stock.Key, ev stock.Event) {
 		for _, p := range ev.Parts {
 			see(p.ReservationID, false)
 		}
+	case stock.AllocationReleased:
+		for _, p := range ev.Parts {
+			see(p.ReservationID, false)
+		}
+	case stock.ReservationAllocated:
+		for _, p := range ev.Parts {
+			see(p.ReservationID, false)
+		}
+	case stock.ReservationDeallocated:
+		for _, p := range ev.Parts {
+			see(p.ReservationID, false)
+		}
+	case stock.Issued:
+		for _, p := range ev.Parts {
+			if p.Quantity > 0 {
+				see(p.ReservationID, false)
+			}
+		}
+	case stock.BackorderFilled:
+		see(ev.ReservationID, false)
 	case stock.ReservationExpired:
 		see(ev.ReservationID, false)
-	case stock.Received, stock.Adjusted, stock.Counted, stock.OversoldDetected, stock.BackorderPolicySet, stock.SafetyStockSet:
+	case stock.Received, stock.Adjusted, stock.Counted, stock.MadeUnavailable, stock.MadeAvailable, stock.TransferredOut,
+		stock.TransferredIn, stock.Restocked, stock.OversoldDetected, stock.AnomalyDetected, stock.BelowThreshold, stock.Depleted,
+		stock.BackorderPolicySet, stock.SafetyStockSet, stock.ThresholdSet: // of the item alone
 	}
 }
 
@@ -118,34 +140,109 @@ func (b *batch) fold(e *projections.Event, ev stock.Event) error {
 		l.OnHand += ev.Delta
 	case stock.Counted:
 		l.OnHand += ev.Delta
+	case stock.TransferredOut:
+		l.OnHand -= ev.Quantity
+	case stock.TransferredIn:
+		l.OnHand += ev.Quantity
+	case stock.MadeUnavailable:
+		l.putAside(ev.Bucket, ev.Quantity)
+	case stock.MadeAvailable:
+		l.putAside(ev.Bucket, -ev.Quantity)
+	case stock.Restocked:
+		l.OnHand += int64(len(ev.UnitIDs))
+		if ev.Bucket != "" {
+			l.putAside(ev.Bucket, int64(len(ev.UnitIDs)))
+		}
 	case stock.BackorderPolicySet:
 		l.BackorderLimit = ev.Limit
 	case stock.SafetyStockSet:
-		l.Unavailable = ev.Quantity
-	case stock.OversoldDetected: // follows from the levels
+		l.Safety = ev.Quantity
+	case stock.ThresholdSet:
+		l.Threshold = ev.Quantity
+	case stock.OversoldDetected, stock.AnomalyDetected, stock.BelowThreshold, stock.Depleted: // follow from the levels
 	case stock.Reserved:
 		return b.reserve(e, l, &ev)
 	case stock.ReservationExtended:
 		return b.each(e, l, ev.ReservationIDs, func(c *claim) { c.ExpiresAt = ev.ExpiresAt.Time() })
 	case stock.ReservationConfirmed:
 		return b.each(e, l, ev.ReservationIDs, func(c *claim) { c.state, c.ExpiresAt = stock.StateConfirmed, time.Time{} })
-	case stock.ReservationReleased:
-		for _, p := range ev.Parts {
-			err := b.each(e, l, []string{p.ReservationID}, func(c *claim) {
-				c.Quantity -= p.FromStock + p.Backordered
-				c.Backordered -= p.Backordered
-				if p.Closed {
-					c.state = stock.StateReleased
-				}
-			})
-			if err != nil {
-				return err
-			}
-		}
 	case stock.ReservationExpired:
-		return b.each(e, l, []string{ev.ReservationID}, func(c *claim) { c.state, c.Quantity, c.Backordered = stock.StateExpired, 0, 0 })
+		return b.one(e, l, ev.ReservationID, func(c *claim) { c.state, c.Quantity, c.Backordered = stock.StateExpired, 0, 0 })
+	case stock.BackorderFilled:
+		return b.one(e, l, ev.ReservationID, func(c *claim) { c.Backordered -= ev.Quantity })
+	case stock.ReservationReleased, stock.AllocationReleased, stock.ReservationAllocated, stock.ReservationDeallocated, stock.Issued:
+		return b.foldParts(e, l, ev)
 	}
 	return nil
+}
+
+// foldParts brings in an event that names units of reservations.
+func (b *batch) foldParts(e *projections.Event, l *level, ev stock.Event) error {
+	var err error
+	part := func(id string, change func(*claim)) {
+		if err == nil {
+			err = b.one(e, l, id, change)
+		}
+	}
+	switch ev := ev.(type) { //nolint:gochecksumtype // fold sends no others here
+	case stock.ReservationReleased:
+		for _, p := range ev.Parts {
+			part(p.ReservationID, func(c *claim) {
+				c.Backordered -= p.Backordered
+				c.end(p.FromStock+p.Backordered, stock.StateReleased)
+			})
+		}
+	case stock.AllocationReleased:
+		for _, p := range ev.Parts {
+			part(p.ReservationID, func(c *claim) {
+				c.Allocated -= p.FromStock
+				c.end(p.FromStock, stock.StateReleased)
+			})
+		}
+	case stock.ReservationAllocated:
+		for _, p := range ev.Parts {
+			part(p.ReservationID, func(c *claim) { c.Allocated += p.Quantity })
+		}
+	case stock.ReservationDeallocated:
+		for _, p := range ev.Parts {
+			part(p.ReservationID, func(c *claim) { c.Allocated -= p.Quantity })
+		}
+	case stock.Issued:
+		for _, p := range ev.Parts {
+			l.OnHand -= p.Quantity + p.Unallocated
+			if p.Quantity == 0 {
+				continue // the reservation is another one's, or nobody's
+			}
+			part(p.ReservationID, func(c *claim) {
+				c.Allocated -= p.Quantity
+				c.Issued += p.Quantity
+				c.end(p.Quantity, stock.StateIssued)
+			})
+		}
+	}
+	return err
+}
+
+// end takes units off c; when none is left, it ends in a state.
+func (c *claim) end(quantity int64, state stock.State) {
+	c.Quantity -= quantity
+	if c.Quantity == 0 {
+		c.state = state
+	}
+}
+
+// putAside counts units that lie there and are not for sale.
+func (l *level) putAside(b stock.Bucket, quantity int64) {
+	switch b {
+	case stock.BucketDamaged:
+		l.Damaged += quantity
+	case stock.BucketQualityControl:
+		l.QualityControl += quantity
+	case stock.BucketOther:
+		l.Other += quantity
+	default: // of a later program; the item counts it so, too
+		l.Other += quantity
+	}
 }
 
 func (b *batch) reserve(e *projections.Event, l *level, ev *stock.Reserved) error {
@@ -165,18 +262,32 @@ func (b *batch) reserve(e *projections.Event, l *level, ev *stock.Reserved) erro
 	return nil
 }
 
-// each changes reservations of an item, and keeps the sums of its level.
+// each changes reservations of an item.
 func (b *batch) each(e *projections.Event, l *level, ids []string, change func(*claim)) error {
 	for _, id := range ids {
-		c := b.claims[claimKey{item: l.key, id: id}]
-		if c == nil {
-			return fmt.Errorf("%s of the reservation %s of %s at %s, which nobody made", e.Type, id, l.SKU, l.Location)
+		if err := b.one(e, l, id, change); err != nil {
+			return err
 		}
-		l.count(c, -1)
-		change(c)
-		l.count(c, 1)
-		c.UpdatedAt, c.Position, c.dirty = e.RecordedAt, e.Position, true
 	}
+	return nil
+}
+
+// one changes a reservation of an item, and keeps the sums of its level.
+func (b *batch) one(e *projections.Event, l *level, id string, change func(*claim)) error {
+	c := b.claims[claimKey{item: l.key, id: id}]
+	if c == nil {
+		return fmt.Errorf("%s of the reservation %s of %s at %s, which nobody made", e.Type, id, l.SKU, l.Location)
+	}
+	l.count(c, -1)
+	change(c)
+	if c.state == stock.StateConfirmed || c.state == stock.StateAllocated {
+		c.state = stock.StateConfirmed
+		if c.Allocated > 0 && c.Allocated == c.Quantity {
+			c.state = stock.StateAllocated
+		}
+	}
+	l.count(c, 1)
+	c.UpdatedAt, c.Position, c.dirty = e.RecordedAt, e.Position, true
 	return nil
 }
 
@@ -186,9 +297,10 @@ func (l *level) count(c *claim, sign int64) {
 	switch c.state {
 	case stock.StateHeld:
 		l.Held += covered
-	case stock.StateConfirmed:
-		l.Confirmed += covered
-	case stock.StateNone, stock.StateReleased, stock.StateExpired:
+	case stock.StateConfirmed, stock.StateAllocated:
+		l.Confirmed += covered - sign*c.Allocated
+		l.Allocated += sign * c.Allocated
+	case stock.StateNone, stock.StateReleased, stock.StateExpired, stock.StateIssued:
 		return
 	}
 	l.Backordered += sign * c.Backordered
@@ -212,8 +324,8 @@ func (b *batch) reservationKeys() [][]any {
 
 func (b *batch) loadLevel(row pgx.CollectableRow) error {
 	var l level
-	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Unavailable, &l.Held, &l.Confirmed, &l.Backordered, &l.BackorderLimit,
-		&l.Version, &l.Position, &l.UpdatedAt)
+	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Damaged, &l.QualityControl, &l.Other, &l.Safety, &l.Held, &l.Confirmed, &l.Allocated,
+		&l.Backordered, &l.BackorderLimit, &l.Threshold, &l.Version, &l.Position, &l.UpdatedAt)
 	l.key = stock.Key{SKU: l.SKU, Location: l.Location}
 	b.levels[l.key] = &l
 	return err
@@ -223,7 +335,7 @@ func (b *batch) loadReservation(row pgx.CollectableRow) error {
 	var c claim
 	var expires *time.Time
 	var open bool
-	err := row.Scan(&c.SKU, &c.Location, &c.ReservationID, &c.OrderID, &c.State, &c.Asked, &c.Quantity, &c.Backordered,
+	err := row.Scan(&c.SKU, &c.Location, &c.ReservationID, &c.OrderID, &c.State, &c.Asked, &c.Quantity, &c.Allocated, &c.Backordered, &c.Issued,
 		&expires, &c.ReservedAt, &c.UpdatedAt, &open, &c.Position, &c.seq)
 	if err != nil {
 		return err
@@ -231,7 +343,9 @@ func (b *batch) loadReservation(row pgx.CollectableRow) error {
 	if expires != nil {
 		c.ExpiresAt = *expires
 	}
-	for _, s := range []stock.State{stock.StateHeld, stock.StateConfirmed, stock.StateReleased, stock.StateExpired} {
+	for _, s := range []stock.State{
+		stock.StateHeld, stock.StateConfirmed, stock.StateAllocated, stock.StateIssued, stock.StateReleased, stock.StateExpired,
+	} {
 		if s.String() == c.State {
 			c.state = s
 		}
@@ -246,8 +360,8 @@ func (b *batch) levelRows() [][]any {
 	for i, k := range b.order {
 		l := b.levels[k]
 		rows[i] = []any{
-			l.SKU, l.Location, l.OnHand, l.Unavailable, l.Held, l.Confirmed, l.Backordered, l.BackorderLimit,
-			l.Version, l.Position, l.UpdatedAt,
+			l.SKU, l.Location, l.OnHand, l.Damaged, l.QualityControl, l.Other, l.Safety, l.Held, l.Confirmed, l.Allocated,
+			l.Backordered, l.BackorderLimit, l.Threshold, l.Version, l.Position, l.UpdatedAt,
 		}
 	}
 	return rows
@@ -264,9 +378,9 @@ func (b *batch) reservationRows() [][]any {
 		if !c.ExpiresAt.IsZero() {
 			expires = c.ExpiresAt
 		}
-		open := c.state == stock.StateHeld || c.state == stock.StateConfirmed
+		open := c.state == stock.StateHeld || c.state == stock.StateConfirmed || c.state == stock.StateAllocated
 		rows = append(rows, []any{
-			c.SKU, c.Location, c.ReservationID, c.OrderID, c.state.String(), c.Asked, c.Quantity, c.Backordered,
+			c.SKU, c.Location, c.ReservationID, c.OrderID, c.state.String(), c.Asked, c.Quantity, c.Allocated, c.Backordered, c.Issued,
 			expires, c.ReservedAt, c.UpdatedAt, open, c.Position, c.seq,
 		})
 	}

@@ -19,15 +19,11 @@ var _ projections.Projection = Projection{}
 func (Projection) Name() string { return "stock_levels" }
 
 // Version implements [projections.Projection].
-func (Projection) Version() int { return 1 }
+func (Projection) Version() int { return 2 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return []string{
-		stock.TypeReceived, stock.TypeAdjusted, stock.TypeCounted, stock.TypeOversoldDetected, stock.TypeReserved,
-		stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
-		stock.TypeReservationExpired, stock.TypeBackorderPolicySet, stock.TypeSafetyStockSet,
-	}
+	return stock.EventTypes()
 }
 
 // Tables implements [projections.Projection].
@@ -42,13 +38,20 @@ func (Projection) Schema() string {
 	return `
 CREATE TABLE stock_levels (
     on_hand         bigint      NOT NULL,
-    unavailable     bigint      NOT NULL,
+    damaged         bigint      NOT NULL,
+    quality_control bigint      NOT NULL,
+    other           bigint      NOT NULL,
+    safety          bigint      NOT NULL,
     held            bigint      NOT NULL,
     confirmed       bigint      NOT NULL,
+    allocated       bigint      NOT NULL,
     backordered     bigint      NOT NULL,
     backorder_limit bigint      NOT NULL,
-    available       bigint      NOT NULL GENERATED ALWAYS AS (greatest(0, on_hand - unavailable - held - confirmed - backordered)) STORED,
-    short           bigint      NOT NULL GENERATED ALWAYS AS (greatest(0, held + confirmed - greatest(0, on_hand - unavailable))) STORED,
+    threshold       bigint      NOT NULL,
+    unavailable     bigint      NOT NULL GENERATED ALWAYS AS (damaged + quality_control + other + safety) STORED,
+    reserved        bigint      NOT NULL GENERATED ALWAYS AS (held + confirmed + allocated) STORED,
+    available       bigint      NOT NULL GENERATED ALWAYS AS (greatest(0, on_hand - damaged - quality_control - other - safety - held - confirmed - allocated - backordered)) STORED,
+    short           bigint      NOT NULL GENERATED ALWAYS AS (greatest(0, held + confirmed + allocated - greatest(0, on_hand - damaged - quality_control - other - safety))) STORED,
     version         bigint      NOT NULL,
     position        bigint      NOT NULL,
     updated_at      timestamptz NOT NULL,
@@ -62,6 +65,8 @@ CREATE TABLE stock_reservations (
     seq         bigint      NOT NULL,  -- position of the event that made it
     asked       bigint      NOT NULL,
     quantity    bigint      NOT NULL,
+    allocated   bigint      NOT NULL,
+    issued      bigint      NOT NULL,
     backordered bigint      NOT NULL,
     position    bigint      NOT NULL,
     reserved_at timestamptz NOT NULL,
@@ -88,11 +93,16 @@ func levelTable() projections.Table {
 			{Name: "sku", Type: "text"},
 			{Name: "location", Type: "text"},
 			{Name: "on_hand", Type: "bigint"},
-			{Name: "unavailable", Type: "bigint"},
+			{Name: "damaged", Type: "bigint"},
+			{Name: "quality_control", Type: "bigint"},
+			{Name: "other", Type: "bigint"},
+			{Name: "safety", Type: "bigint"},
 			{Name: "held", Type: "bigint"},
 			{Name: "confirmed", Type: "bigint"},
+			{Name: "allocated", Type: "bigint"},
 			{Name: "backordered", Type: "bigint"},
 			{Name: "backorder_limit", Type: "bigint"},
+			{Name: "threshold", Type: "bigint"},
 			{Name: "version", Type: "bigint"},
 			{Name: "position", Type: "bigint"},
 			{Name: "updated_at", Type: "timestamptz"},
@@ -112,7 +122,9 @@ func reservationTable() projections.Table {
 			{Name: "state", Type: "text"},
 			{Name: "asked", Type: "bigint"},
 			{Name: "quantity", Type: "bigint"},
+			{Name: "allocated", Type: "bigint"},
 			{Name: "backordered", Type: "bigint"},
+			{Name: "issued", Type: "bigint"},
 			{Name: "expires_at", Type: "timestamptz"},
 			{Name: "reserved_at", Type: "timestamptz"},
 			{Name: "updated_at", Type: "timestamptz"},

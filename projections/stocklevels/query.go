@@ -12,10 +12,10 @@ import (
 	"waybill/projections/keyset"
 )
 
-const levelColumns = `sku, location, on_hand, unavailable, held, confirmed, backordered, available,
-	backorder_limit, short, updated_at, version, position`
+const levelColumns = `sku, location, on_hand, unavailable, damaged, quality_control, other, safety, reserved, held, confirmed, allocated,
+	backordered, available, backorder_limit, threshold, short, updated_at, version, position`
 
-const reservationColumns = `reservation_id, sku, location, order_id, state, asked, quantity, backordered,
+const reservationColumns = `reservation_id, sku, location, order_id, state, asked, quantity, allocated, backordered, issued,
 	expires_at, reserved_at, updated_at, position, seq`
 
 // List returns one page of stock levels.
@@ -155,8 +155,8 @@ func (f ReservationFilter) query() (sql string, args []any, scope keyset.Scope, 
 
 func scanLevel(row pgx.CollectableRow) (Level, error) {
 	var l Level
-	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Unavailable, &l.Held, &l.Confirmed, &l.Backordered, &l.Available,
-		&l.BackorderLimit, &l.Short, &l.UpdatedAt, &l.Version, &l.Position)
+	err := row.Scan(&l.SKU, &l.Location, &l.OnHand, &l.Unavailable, &l.Damaged, &l.QualityControl, &l.Other, &l.Safety, &l.Reserved,
+		&l.Held, &l.Confirmed, &l.Allocated, &l.Backordered, &l.Available, &l.BackorderLimit, &l.Threshold, &l.Short, &l.UpdatedAt, &l.Version, &l.Position)
 	l.Oversold = l.Short > 0
 	l.UpdatedAt = l.UpdatedAt.UTC()
 	return l, err
@@ -165,7 +165,7 @@ func scanLevel(row pgx.CollectableRow) (Level, error) {
 func scanReservation(row pgx.CollectableRow) (Reservation, error) {
 	var r Reservation
 	var expires *time.Time
-	err := row.Scan(&r.ReservationID, &r.SKU, &r.Location, &r.OrderID, &r.State, &r.Asked, &r.Quantity, &r.Backordered,
+	err := row.Scan(&r.ReservationID, &r.SKU, &r.Location, &r.OrderID, &r.State, &r.Asked, &r.Quantity, &r.Allocated, &r.Backordered, &r.Issued,
 		&expires, &r.ReservedAt, &r.UpdatedAt, &r.Position, &r.seq)
 	if expires != nil {
 		r.ExpiresAt = expires.UTC()

@@ -13,17 +13,26 @@ import (
 
 // Level is the stock of one SKU at one location, in units:
 //
-//	available = max(0, on_hand − unavailable − held − confirmed − backordered)
+//	unavailable = damaged + quality_control + other + safety
+//	reserved    = held + confirmed + allocated
+//	available   = max(0, on_hand − unavailable − reserved − backordered)
 type Level struct {
 	SKU            string    `json:"sku"`
 	Location       string    `json:"location"`
 	OnHand         int64     `json:"on_hand"`
-	Unavailable    int64     `json:"unavailable"` // on hand but kept back: safety stock
-	Held           int64     `json:"held"`        // of reservations that may still expire, covered by what is on hand
-	Confirmed      int64     `json:"confirmed"`   // of reservations that may not, covered by what is on hand
+	Unavailable    int64     `json:"unavailable"` // on hand but not for sale, for one of the next four reasons
+	Damaged        int64     `json:"damaged"`
+	QualityControl int64     `json:"quality_control"`
+	Other          int64     `json:"other"`
+	Safety         int64     `json:"safety"`      // kept back
+	Reserved       int64     `json:"reserved"`    // of open reservations, covered by what is on hand: the next three
+	Held           int64     `json:"held"`        // of reservations that may still expire
+	Confirmed      int64     `json:"confirmed"`   // of reservations that may not, and of no fulfilment yet
+	Allocated      int64     `json:"allocated"`   // of a fulfilment
 	Backordered    int64     `json:"backordered"` // of open reservations, waiting for a receipt
 	Available      int64     `json:"available"`   // what a new reservation may take
 	BackorderLimit int64     `json:"backorder_limit"`
+	Threshold      int64     `json:"threshold"`
 	Oversold       bool      `json:"oversold"` // more is promised than is there
 	Short          int64     `json:"short"`    // by how many units
 	UpdatedAt      time.Time `json:"updated_at"`
@@ -51,10 +60,12 @@ type Reservation struct {
 	SKU           string    `json:"sku"`
 	Location      string    `json:"location"`
 	OrderID       string    `json:"order_id,omitempty"`
-	State         string    `json:"state"`       // "held", "confirmed", "released", "expired"
+	State         string    `json:"state"`       // "held", "confirmed", "allocated" (all of it), "issued", "released", "expired"
 	Asked         int64     `json:"asked"`       // units it was made for
 	Quantity      int64     `json:"quantity"`    // units that are still set aside
+	Allocated     int64     `json:"allocated"`   // of Quantity, what belongs to a fulfilment
 	Backordered   int64     `json:"backordered"` // of Quantity, what waits for a receipt
+	Issued        int64     `json:"issued"`      // units that have left
 	ExpiresAt     time.Time `json:"expires_at,omitzero"`
 	ReservedAt    time.Time `json:"reserved_at"`
 	UpdatedAt     time.Time `json:"updated_at"`
@@ -68,7 +79,7 @@ type ReservationFilter struct {
 	OrderID  string `json:"order_id,omitempty"`
 	SKU      string `json:"sku,omitempty"`
 	Location string `json:"location,omitempty"`
-	Ended    bool   `json:"ended,omitempty"` // also those that were released or have expired
+	Ended    bool   `json:"ended,omitempty"` // also those that were issued, were released or have expired
 	Limit    int    `json:"-"`
 	Cursor   string `json:"-"`
 }

@@ -60,6 +60,14 @@ type claim struct {
 	ExpiresAt   domain.Time `msgpack:"expires_at"`
 }
 
+// end takes covered units off c, which ends in a state when nothing is left.
+func (c *claim) end(quantity int64, closed bool, how stock.State) {
+	c.FromStock -= quantity
+	if closed {
+		c.State = how
+	}
+}
+
 func decodeState(b []byte) (state, error) {
 	var s state
 	if err := domain.Unmarshal(b, &s); err != nil {
@@ -201,10 +209,26 @@ func (s *state) foldStock(ev stock.Event, sku, location string) {
 	case stock.ReservationExpired:
 		s.Expired = true
 		s.each(sku, location, []string{ev.ReservationID}, func(c *claim) { c.State = stock.StateExpired })
-	case stock.Received, stock.Adjusted, stock.Counted, stock.OversoldDetected, stock.BackorderPolicySet, stock.SafetyStockSet:
+	case stock.BackorderFilled:
+		s.each(sku, location, []string{ev.ReservationID}, func(c *claim) {
+			c.FromStock += ev.Quantity
+			c.Backordered -= ev.Quantity
+		})
+	case stock.AllocationReleased:
+		for _, p := range ev.Parts {
+			s.each(sku, location, []string{p.ReservationID}, func(c *claim) { c.end(p.FromStock, p.Closed, stock.StateReleased) })
+		}
+	case stock.Issued:
+		for _, p := range ev.Parts {
+			s.each(sku, location, []string{p.ReservationID}, func(c *claim) { c.end(p.Quantity, p.Closed, stock.StateIssued) })
+		}
+	case stock.ReservationAllocated, stock.ReservationDeallocated: // still confirmed, as far as waiting goes
+	case stock.Received, stock.Adjusted, stock.Counted, stock.MadeUnavailable, stock.MadeAvailable, stock.TransferredOut,
+		stock.TransferredIn, stock.Restocked, stock.OversoldDetected, stock.AnomalyDetected, stock.BelowThreshold, stock.Depleted,
+		stock.BackorderPolicySet, stock.SafetyStockSet, stock.ThresholdSet:
 	}
 	s.Claims = slices.DeleteFunc(s.Claims, func(c claim) bool {
-		return c.State == stock.StateReleased || c.State == stock.StateExpired
+		return c.State == stock.StateReleased || c.State == stock.StateExpired || c.State == stock.StateIssued
 	})
 }
 

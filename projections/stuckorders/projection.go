@@ -26,12 +26,10 @@ func (Projection) Version() int { return 2 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return []string{
+	return append(stock.ReservationEventTypes(),
 		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
 		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypePaymentPositionChanged, order.TypeCompleted,
-		stock.TypeReserved, stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
-		stock.TypeReservationExpired,
-	}
+	)
 }
 
 // Tables implements [projections.Projection].

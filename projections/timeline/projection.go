@@ -26,11 +26,7 @@ func (Projection) Version() int { return 1 }
 
 // Types implements [projections.Projection].
 func (Projection) Types() []string {
-	return append(order.EventTypes(),
-		stock.TypeReceived, stock.TypeAdjusted, stock.TypeCounted, stock.TypeOversoldDetected, stock.TypeReserved,
-		stock.TypeReservationExtended, stock.TypeReservationConfirmed, stock.TypeReservationReleased,
-		stock.TypeReservationExpired, stock.TypeBackorderPolicySet, stock.TypeSafetyStockSet,
-	)
+	return append(order.EventTypes(), stock.EventTypes()...)
 }
 
 // Tables implements [projections.Projection].

@@ -57,6 +57,52 @@ func stockSentence(ev stock.Event, item string) string {
 		return fmt.Sprintf("%s of %s %s released.", count(units, "unit"), item, were(units))
 	case stock.ReservationExpired:
 		return fmt.Sprintf("The reservation of %s of %s ran out.", count(ev.FromStock+ev.Backordered, "unit"), item)
+	case stock.MadeUnavailable:
+		return fmt.Sprintf("%s of %s %s made unavailable (%s).", count(ev.Quantity, "unit"), item, were(ev.Quantity), spaced(string(ev.Bucket)))
+	case stock.MadeAvailable:
+		return fmt.Sprintf("%s of %s %s made available again (%s).", count(ev.Quantity, "unit"), item, were(ev.Quantity), spaced(string(ev.Bucket)))
+	case stock.TransferredOut:
+		return fmt.Sprintf("%s of %s %s sent to %s.", count(ev.Quantity, "unit"), item, were(ev.Quantity), ev.To)
+	case stock.TransferredIn:
+		return fmt.Sprintf("%s of %s came from %s.", count(ev.Quantity, "unit"), item, ev.From)
+	case stock.Restocked:
+		text := fmt.Sprintf("%s of %s came back with return %s", count(int64(len(ev.UnitIDs)), "unit"), item, ev.ReturnID)
+		if ev.Bucket != "" {
+			text += ", not for sale (" + spaced(string(ev.Bucket)) + ")"
+		}
+		return text + "."
+	case stock.ReservationAllocated:
+		units := allocated(ev.Parts)
+		return fmt.Sprintf("%s of %s %s allocated to fulfilment %s.", count(units, "unit"), item, were(units), ev.FulfilmentID)
+	case stock.ReservationDeallocated:
+		units := allocated(ev.Parts)
+		return fmt.Sprintf("%s of %s %s taken back from fulfilment %s.", count(units, "unit"), item, were(units), ev.FulfilmentID)
+	case stock.AllocationReleased:
+		units := int64(0)
+		for _, p := range ev.Parts {
+			units += p.FromStock
+		}
+		return fmt.Sprintf("%s of %s %s released by fulfilment %s.", count(units, "unit"), item, were(units), ev.FulfilmentID)
+	case stock.Issued:
+		units := int64(0)
+		for _, p := range ev.Parts {
+			units += p.Quantity + p.Unallocated
+		}
+		return fmt.Sprintf("%s of %s left with fulfilment %s.", count(units, "unit"), item, ev.FulfilmentID)
+	case stock.BackorderFilled:
+		text := fmt.Sprintf("%s of %s that %s to come in %s there", count(ev.Quantity, "unit"), item, were(ev.Quantity), are(ev.Quantity))
+		if ev.Waiting > 0 {
+			text += fmt.Sprintf("; %s still to come in", count(ev.Waiting, "unit"))
+		}
+		return text + "."
+	case stock.AnomalyDetected:
+		return fmt.Sprintf("%s of %s left with fulfilment %s without being allocated to it.", count(ev.Quantity, "unit"), item, ev.FulfilmentID)
+	case stock.BelowThreshold:
+		return fmt.Sprintf("%s of %s %s available, fewer than %d.", count(ev.Available, "unit"), item, are(ev.Available), ev.Threshold)
+	case stock.Depleted:
+		return "No unit of " + item + " is available any more."
+	case stock.ThresholdSet:
+		return fmt.Sprintf("%s will be called low below %s.", item, count(ev.Quantity, "available unit"))
 	case stock.BackorderPolicySet:
 		return fmt.Sprintf("Up to %s of %s may be backordered.", count(ev.Limit, "unit"), item)
 	case stock.SafetyStockSet:
@@ -64,6 +110,22 @@ func stockSentence(ev stock.Event, item string) string {
 	}
 	return "The stock of " + item + " changed."
 }
+
+func allocated(parts []stock.Units) (units int64) {
+	for _, p := range parts {
+		units += p.Quantity
+	}
+	return units
+}
+
+func are(n int64) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func spaced(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 func count(n int64, what string) string {
 	if n == 1 {

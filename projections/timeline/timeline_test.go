@@ -317,6 +317,20 @@ func samples() []interface{ EventType() string } {
 		stock.ReservationExpired{OrderID: "o1", ReservationID: "r1", FromStock: 1, At: 1},
 		stock.BackorderPolicySet{Limit: 5, At: 1},
 		stock.SafetyStockSet{Quantity: 2, At: 1},
+		stock.ThresholdSet{Quantity: 2, At: 1},
+		stock.MadeUnavailable{MovementID: "m2", Bucket: stock.BucketQualityControl, Quantity: 2, At: 1},
+		stock.MadeAvailable{MovementID: "m3", Bucket: stock.BucketQualityControl, Quantity: 1, At: 1},
+		stock.TransferredOut{TransferID: "t1", To: "HAM2", Quantity: 2, At: 1},
+		stock.TransferredIn{TransferID: "t2", From: "HAM2", Quantity: 1, At: 1},
+		stock.Restocked{OrderID: "o1", ReturnID: "ret1", UnitIDs: []string{"1:1"}, Bucket: stock.BucketDamaged, At: 1},
+		stock.ReservationAllocated{OrderID: "o1", FulfilmentID: "f1", Parts: []stock.Units{{ReservationID: "r1", Quantity: 2}}, At: 1},
+		stock.ReservationDeallocated{OrderID: "o1", FulfilmentID: "f1", Parts: []stock.Units{{ReservationID: "r1", Quantity: 1}}, At: 1},
+		stock.AllocationReleased{OrderID: "o1", FulfilmentID: "f1", Parts: []stock.ReleasedPart{{ReservationID: "r1", FromStock: 1}}, At: 1},
+		stock.Issued{MovementID: "p1", OrderID: "o1", FulfilmentID: "f1", Parts: []stock.IssuedPart{{ReservationID: "r1", Quantity: 1}}, At: 1},
+		stock.BackorderFilled{OrderID: "o1", ReservationID: "r1", Quantity: 1, Waiting: 2, At: 1},
+		stock.AnomalyDetected{Kind: stock.AnomalyIssuedUnallocated, OrderID: "o1", FulfilmentID: "f1", ReservationID: "r1", Quantity: 1, At: 1},
+		stock.BelowThreshold{Available: 1, Threshold: 2, At: 1},
+		stock.Depleted{At: 1},
 	}
 }
 

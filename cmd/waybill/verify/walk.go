@@ -25,7 +25,7 @@ type walk struct {
 // item is the stock of one SKU at one place, folded a second time by plain sums.
 type item struct {
 	stock.Item
-	received, adjusted int64
+	received, adjusted, left int64
 }
 
 func (w *walk) event(e *eventstore.Event) {
@@ -83,30 +83,49 @@ func (w *walk) stock(e *eventstore.Event) {
 	case stock.Counted:
 		i.adjusted += m.Delta
 		fact = true
+	case stock.Restocked:
+		i.received += int64(len(m.UnitIDs))
+		fact = true
+	case stock.TransferredIn:
+		i.received += m.Quantity
+		fact = true
+	case stock.TransferredOut:
+		i.left += m.Quantity
+	case stock.Issued:
+		for _, p := range m.Parts {
+			i.left += p.Quantity + p.Unallocated
+			fact = fact || p.Unallocated > 0
+		}
+	case stock.MadeUnavailable:
+		fact = true
 	case stock.Reserved, stock.ReservationConfirmed, stock.ReservationExtended, stock.ReservationReleased, stock.ReservationExpired,
-		stock.BackorderPolicySet, stock.SafetyStockSet, stock.OversoldDetected: // promises, and rules for them
+		stock.ReservationAllocated, stock.ReservationDeallocated, stock.AllocationReleased, stock.BackorderFilled, stock.MadeAvailable,
+		stock.BackorderPolicySet, stock.SafetyStockSet, stock.ThresholdSet, stock.OversoldDetected, stock.AnomalyDetected,
+		stock.BelowThreshold, stock.Depleted: // promises, rules for them, and findings
 	}
-	if i.OnHand != i.received+i.adjusted {
-		w.i7.violated("%s at position %d: %d on hand, received %d and adjusted %d", e.Stream, e.Position, i.OnHand, i.received, i.adjusted)
+	if i.OnHand != i.received+i.adjusted-i.left {
+		w.i7.violated("%s at position %d: %d on hand, %d came in, adjusted %d, %d left", e.Stream, e.Position, i.OnHand, i.received, i.adjusted, i.left)
 	}
 	if over := i.Oversold(); over > before && !fact {
 		w.i7.violated("%s at position %d: %s promised %d units that are not there", e.Stream, e.Position, e.Type, over-before)
 	}
-	if i.Reserved < 0 || i.Backordered < 0 {
-		w.i7.violated("%s at position %d: %d reserved, %d backordered", e.Stream, e.Position, i.Reserved, i.Backordered)
+	if i.Reserved < i.Allocated || i.Allocated < 0 || i.Backordered < 0 {
+		w.i7.violated("%s at position %d: %d reserved, %d of them allocated, %d backordered", e.Stream, e.Position, i.Reserved, i.Allocated, i.Backordered)
 	}
 }
 
 // end compares running sums with what they sum up, once for each item.
 func (w *walk) end() {
 	for stream, i := range w.items {
-		var fromStock, backordered int64
+		var fromStock, backordered, allocated int64
 		for r := range i.Reservations() {
 			fromStock += r.FromStock
 			backordered += r.Backordered
+			allocated += r.Allocated
 		}
-		if fromStock != i.Reserved || backordered != i.Backordered {
-			w.i7.violated("%s: reservations add up to %d and %d backordered, the item says %d and %d", stream, fromStock, backordered, i.Reserved, i.Backordered)
+		if fromStock != i.Reserved || backordered != i.Backordered || allocated != i.Allocated {
+			w.i7.violated("%s: reservations add up to %d (%d allocated) and %d backordered, the item says %d (%d) and %d",
+				stream, fromStock, allocated, backordered, i.Reserved, i.Allocated, i.Backordered)
 		}
 	}
 }
