@@ -11,13 +11,15 @@ func refusalCodes() []string {
 		"rejection-conflict", "not-yet-due",
 		"insufficient-stock", "backorder-limit-reached", "reservation-conflict", "reservation-expired", "reservation-closed",
 		"unknown-reservation", "quantity-exceeds-reserved", "reservation-not-due", "movement-conflict", "safety-stock-exceeds-free",
+		"reservation-not-confirmed", "quantity-exceeds-unallocated", "allocation-conflict", "unknown-allocation",
+		"quantity-exceeds-allocated", "quantity-exceeds-on-hand", "quantity-exceeds-bucket", "restock-conflict",
 		"duplicate-source-ref", "duplicate-order-number", "claim-taken",
 	)
 }
 
 // refusal returns the entry of a refusal. A refusal is a stored outcome: sending the same command again gives it again.
 func refusal(code string) (Entry, bool) {
-	for _, of := range []func(string) Entry{orderRefusal, laterOrderRefusal, returnRefusal, stockRefusal, claimRefusal} {
+	for _, of := range []func(string) Entry{orderRefusal, laterOrderRefusal, returnRefusal, stockRefusal, allocationRefusal, claimRefusal} {
 		if e := of(code); e.Title != "" {
 			e.Code, e.Status = code, http.StatusUnprocessableEntity
 			return e, true
