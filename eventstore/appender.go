@@ -80,7 +80,8 @@ func (s *Postgres) Run(ctx context.Context) error {
 		}
 		started := time.Now() //nolint:forbidigo // measures a duration
 		err := s.carryOut(work, b, false)
-		s.metrics.duration.Observe(time.Since(started).Seconds())
+		took := time.Since(started)
+		s.metrics.duration.Observe(took.Seconds())
 		if fenced, ok := errors.AsType[*FencedError](err); ok {
 			s.queue.close(fenced)
 			for b := s.queue.take(); b != nil; b = s.queue.take() {
@@ -90,7 +91,7 @@ func (s *Postgres) Run(ctx context.Context) error {
 		}
 		answered := b.weight
 		s.queue.giveBack(b)
-		s.queue.gather(answered)
+		s.queue.gather(answered, took)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -111,22 +112,28 @@ func (q *queue) take() *batch {
 }
 
 // gather lets the proposers of a batch that was just answered propose what they have next, so that it goes with the next
-// one: it yields until as many events wait as the batch had, or until yielding brings nothing. A commit costs as much as
-// forty events, whatever it holds, so the few microseconds are won back many times.
-func (q *queue) gather(answered int) {
-	const patience = 16 // yields without a proposal
-	for idle, before := 0, -1; idle < patience; idle++ {
+// one: it yields until as many events have come as the batch had, or none has come for a while. Whoever misses the next
+// commit waits for two, so a small part of what the last one took is well spent.
+func (q *queue) gather(answered int, took time.Duration) {
+	began := time.Now() //nolint:forbidigo // measures a duration
+	before, came := q.waiting(), began
+	enough := before + answered
+	for now := began; now.Sub(came) < took/8 && now.Sub(began) < took/2; now = time.Now() { //nolint:forbidigo // measures a duration
 		runtime.Gosched()
-		q.mu.Lock()
-		now := q.events
-		q.mu.Unlock()
-		if now >= answered {
+		waiting := q.waiting()
+		if waiting >= enough {
 			return
 		}
-		if now > before {
-			idle, before = 0, now
+		if waiting > before {
+			before, came = waiting, now
 		}
 	}
+}
+
+func (q *queue) waiting() (events int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.events
 }
 
 // giveBack returns a batch that was settled, for reuse.

@@ -49,6 +49,34 @@ func TestQueueGathersWhatWaits(t *testing.T) {
 	}
 }
 
+// TestGatherWaitsForAllWhoWereAnswered has four proposals wait that missed a batch of twelve: those who were in that batch
+// propose again, and all sixteen go together. If they do not, nobody waits for long.
+func TestGatherWaitsForAllWhoWereAnswered(t *testing.T) {
+	t.Parallel()
+	q := newQueue(100, 1<<20, 100, 1<<20)
+	put := func(n int) {
+		for range n {
+			if err := q.put(t.Context(), proposal(uuid.NewString(), 0, 1)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	put(4)
+	late := make(chan struct{})
+	time.AfterFunc(20*time.Millisecond, func() { put(8) })
+	time.AfterFunc(40*time.Millisecond, func() { put(4); close(late) })
+	q.gather(12, time.Minute)
+	if b := q.take(); len(b.items) != 16 {
+		t.Errorf("%d go together, want 16", len(b.items))
+	}
+	<-late
+	put(1)
+	q.gather(12, time.Millisecond)
+	if b := q.take(); len(b.items) != 1 {
+		t.Errorf("%d go, want the one that is there", len(b.items))
+	}
+}
+
 // TestQueueMakesProposersWait has more than fits: whoever comes then waits, without being passed over when there is room,
 // leaves when its context ends, and is refused when the queue closes. Whoever takes waits for something to take.
 func TestQueueMakesProposersWait(t *testing.T) {
