@@ -180,7 +180,7 @@ func TestAnyOf(t *testing.T) {
 		"lifecycle=pending,x":        `"x" is not one of`,
 		"payment_status=settled":     "not_paid",
 		"fulfilment_status=lost":     "unfulfilled",
-		"return_status=returned":     "none",
+		"return_status=lost":         "none",
 		"hold=nap":                   "manual",
 		"country=Germany":            "ISO 3166-1",
 		"currency=euro":              "ISO 4217",

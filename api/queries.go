@@ -90,7 +90,7 @@ type listOrdersInput struct {
 	Lifecycle        []string        `query:"lifecycle,explode" doc:"Any of these: pending, confirmed, completed, rejected, expired, cancelling, cancelled"`
 	PaymentStatus    []string        `query:"payment_status,explode" doc:"Any of these: disputed, requires_action, pending, overpaid, refunded, partially_refunded, paid, partially_paid, authorised, partially_authorised, expired, voided, failed, not_paid"`
 	FulfilmentStatus []string        `query:"fulfilment_status,explode" doc:"Any of these: on_hold, cancelled, delivered, partially_delivered, shipped, partially_shipped, in_progress, unfulfilled"`
-	ReturnStatus     []string        `query:"return_status,explode" doc:"Any of these: none"`
+	ReturnStatus     []string        `query:"return_status,explode" doc:"Any of these: requested, in_progress, returned, partially_returned, none"`
 	Channels         []string        `query:"channel,explode" doc:"Any of these"`
 	Countries        []string        `query:"country,explode" doc:"Any of these, as two letters such as DE"`
 	CustomerID       string          `query:"customer_id"`
@@ -131,7 +131,7 @@ func (in *listOrdersInput) check() error {
 		{"lifecycle", &in.Lifecycle, texts(order.Lifecycles())},
 		{"payment_status", &in.PaymentStatus, names(order.PaymentStatuses())},
 		{"fulfilment_status", &in.FulfilmentStatus, names(order.FulfilmentStatuses())},
-		{"return_status", &in.ReturnStatus, []string{"none"}},
+		{"return_status", &in.ReturnStatus, names(order.ReturnStatuses())},
 		{"hold", &in.Holds, []string{string(order.HoldFraud), string(order.HoldPayment), string(order.HoldAddress), string(order.HoldDispute), string(order.HoldManual)}},
 	} {
 		if err := known(p.name, p.values, p.known); err != nil {

@@ -6,6 +6,8 @@ func laterOrderCodes() []string {
 	return []string{
 		"payment-position-conflict",
 		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
+		"unknown-refund", "refund-conflict", "refund-exceeds-entitlement",
+		"unknown-return", "order-return-conflict", "quantity-exceeds-shipped", "quantity-exceeds-authorised",
 	}
 }
 
@@ -35,6 +37,34 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The parcel is known with other units"
 		e.Means = "The units in values.lines have left in it."
 		e.Do = "Use a fresh parcel_id for another parcel."
+	case "unknown-refund":
+		e.Title = "The order has no such refund"
+		e.Means = "No refund values.refund_id was granted."
+		e.Do = "GET /v1/orders/{order_id} lists the refunds."
+	case "refund-conflict":
+		e.Title = "The refund id stands for another refund"
+		e.Means = "A refund of values.amount is known under this id, or was paid back otherwise, or the attempt is known to have failed."
+		e.Do = "Use a fresh refund_id for another refund."
+	case "refund-exceeds-entitlement":
+		e.Title = "More than was paid, or is owed"
+		e.Means = "values.what says which bound; values.possible is the most, and values.requested were asked for, in units or in minor units of values.currency."
+		e.Do = "Ask for at most values.possible."
+	case "unknown-return":
+		e.Title = "The order has authorised no such return"
+		e.Means = "No units of the order were handed out to values.return_id."
+		e.Do = "GET /v1/orders/{order_id} lists the returns."
+	case "order-return-conflict":
+		e.Title = "The id stands for other units of the return"
+		e.Means = "Under this id the units in values.lines are known already."
+		e.Do = "Use a fresh id for other units."
+	case "quantity-exceeds-shipped":
+		e.Title = "More units than can be returned"
+		e.Means = "Of the units that were shipped, values.possible are neither returned nor part of a return."
+		e.Do = "Ask for at most values.possible."
+	case "quantity-exceeds-authorised":
+		e.Title = "More units than the return has"
+		e.Means = "The return has values.authorised units of the line left, and values.requested were asked for."
+		e.Do = "Ask for at most values.authorised."
 	case "order-not-settled":
 		e.Title = "Something is left to do"
 		e.Means = "An order is completed when all of it is delivered and paid, and nothing else is open; the values say what is."

@@ -60,7 +60,7 @@ type LinesCancelled struct {
 	Reason         CancelReason    `msgpack:"reason"`
 	Note           domain.Personal `msgpack:"note,omitempty"`
 	Lines          []CancelledLine `msgpack:"lines,omitempty"`
-	Credit         money.Money     `msgpack:"credit"` // of all lines together
+	Credit         money.Money     `msgpack:"credit"` // of all lines together, at most what the order still costs
 	At             domain.Time     `msgpack:"at"`
 }
 
@@ -194,7 +194,7 @@ func (c Cancel) events(o *Order, take []int64) ([]Event, error) {
 		if take[i] == 0 {
 			continue
 		}
-		credit, err := money.Between(l.Line.Net, l.Cancelled, l.Cancelled+take[i], l.Ordered())
+		credit, err := l.worth(take[i])
 		if err != nil {
 			return nil, fmt.Errorf("credit line %s of order %s: %w", l.Line.ID, o.ID, err)
 		}
@@ -203,6 +203,8 @@ func (c Cancel) events(o *Order, take []int64) ([]Event, error) {
 		}
 		e.Lines = append(e.Lines, CancelledLine{LineID: l.Line.ID, Quantity: take[i], Credit: credit})
 	}
+	// What goodwill has given back already is not given back again.
+	e.Credit.Minor = min(e.Credit.Minor, o.Due().Minor)
 	if !whole {
 		return []Event{e}, nil
 	}

@@ -30,6 +30,12 @@ const (
 	TypeLinesDelivered         = "order.lines_delivered"
 	TypeCompleted              = "order.completed"
 	TypeArchived               = "order.archived"
+	TypeRefundGranted          = "order.refund_granted"
+	TypeRefundSettled          = "order.refund_settled"
+	TypeRefundSettlementFailed = "order.refund_settlement_failed"
+	TypeReturnAuthorised       = "order.return_authorised"
+	TypeReturnReleased         = "order.return_released"
+	TypeLinesReturned          = "order.lines_returned"
 )
 
 // EventTypes returns the stored names of all events.
@@ -38,6 +44,7 @@ func EventTypes() []string {
 		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
 		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
 		TypeFulfilmentAssigned, TypeFulfilmentUnassigned, TypeLinesShipped, TypeLinesDelivered, TypeCompleted, TypeArchived,
+		TypeRefundGranted, TypeRefundSettled, TypeRefundSettlementFailed, TypeReturnAuthorised, TypeReturnReleased, TypeLinesReturned,
 	}
 }
 
@@ -48,7 +55,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 3
+const SnapshotSchema = 4
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -123,6 +130,18 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[Completed](data)
 	case TypeArchived:
 		return event[Archived](data)
+	case TypeRefundGranted:
+		return event[RefundGranted](data)
+	case TypeRefundSettled:
+		return event[RefundSettled](data)
+	case TypeRefundSettlementFailed:
+		return event[RefundSettlementFailed](data)
+	case TypeReturnAuthorised:
+		return event[ReturnAuthorised](data)
+	case TypeReturnReleased:
+		return event[ReturnReleased](data)
+	case TypeLinesReturned:
+		return event[LinesReturned](data)
 	}
 	return nil, errors.New("unknown event type")
 }

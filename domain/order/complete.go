@@ -80,6 +80,16 @@ func (o *Order) unsettled(now domain.Time) NotSettled {
 			left.Holds = append(left.Holds, o.Holds[i].ID)
 		}
 	}
+	for i := range o.Refunds {
+		if o.Refunds[i].SettledAt.IsZero() {
+			left.Refunds = append(left.Refunds, o.Refunds[i].RefundID)
+		}
+	}
+	for i := range o.Returns {
+		if len(o.Returns[i].Rest()) > 0 {
+			left.Returns = append(left.Returns, o.Returns[i].ReturnID)
+		}
+	}
 	return left
 }
 

@@ -2,12 +2,14 @@ package order_test
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"waybill/domain/money"
 	"waybill/domain/order"
 )
 
@@ -37,24 +39,16 @@ func TestO1OpenIsNeverBelowZero(t *testing.T) {
 
 // held counts the units of a line by the tokens of the fulfilments.
 func held(o *order.Order, line string) (assigned, shipped, delivered int64) {
-	sum := func(lines []order.LineQuantity) (n int64) {
-		for _, q := range lines {
-			if q.LineID == line {
-				n += q.Quantity
-			}
-		}
-		return n
-	}
 	for i := range o.Fulfilments {
 		f := &o.Fulfilments[i]
-		assigned += sum(f.Lines)
+		assigned += quantity(f.Lines, line)
 		for _, u := range f.Unassigned {
-			assigned -= sum(u.Lines)
+			assigned -= quantity(u.Lines, line)
 		}
 		for _, p := range f.Parcels {
-			assigned, shipped = assigned-sum(p.Lines), shipped+sum(p.Lines)
+			assigned, shipped = assigned-quantity(p.Lines, line), shipped+quantity(p.Lines, line)
 			if !p.DeliveredAt.IsZero() {
-				delivered += sum(p.Lines)
+				delivered += quantity(p.Lines, line)
 			}
 		}
 	}
@@ -105,6 +99,156 @@ func TestO3LinesAreUniqueAndNotEmpty(t *testing.T) {
 			t.Fatalf("%s", got)
 		}
 	})
+}
+
+// O6: what came back, and what may come back, was shipped; and each unit of a return ends once.
+func TestO6ReturnsNeverExceedShipped(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		walk(t, func(t *rapid.T, s step) {
+			for i := range s.after.Lines {
+				l := &s.after.Lines[i]
+				open, returned := int64(0), int64(0)
+				for j := range s.after.Returns {
+					r := &s.after.Returns[j]
+					open += quantity(r.Lines, l.Line.ID)
+					for _, b := range r.Released {
+						open -= quantity(b.Lines, l.Line.ID)
+					}
+					for _, g := range r.Outcomes {
+						for _, u := range g.Lines {
+							if u.LineID != l.Line.ID {
+								continue
+							}
+							open -= u.Quantity
+							if u.Outcome != order.OutcomeRejectedSentBack {
+								returned += u.Quantity
+							}
+						}
+					}
+				}
+				if open != l.ReturnAuthorised || returned != l.Returned || open < 0 || open+returned > l.Shipped {
+					t.Fatalf("%s: returns have %d, %d came back: %+v", s.command.CommandType(), open, returned, l)
+				}
+			}
+		})
+	})
+}
+
+// O7: no line, and no delivery, is refunded for more than was paid for it; all refunds together are no more than was
+// captured when they were granted; and what an order costs is never below zero.
+func TestO7RefundsNeverExceedEntitlement(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		walk(t, func(t *rapid.T, s step) {
+			o := s.after
+			if o.Due().Minor < 0 {
+				t.Fatalf("%s: the order costs %s", s.command.CommandType(), o.Due())
+			}
+			var all, shipping, paid int64
+			byLine := map[string][2]int64{}
+			for i := range o.Refunds {
+				g := &o.Refunds[i]
+				all, shipping = all+g.Amount.Minor, shipping+g.Shipping.Minor
+				for _, r := range g.Lines {
+					byLine[r.LineID] = [2]int64{byLine[r.LineID][0] + r.Quantity, byLine[r.LineID][1] + r.Amount.Minor}
+				}
+			}
+			for i := range o.Details.Shipping {
+				paid += o.Details.Shipping[i].Total.Minor
+			}
+			if shipping > paid {
+				t.Fatalf("%s: %d refunded for delivery of %d", s.command.CommandType(), shipping, paid)
+			}
+			for i := range o.Lines {
+				l := &o.Lines[i]
+				if r := byLine[l.Line.ID]; r[0] > l.Shipped || r[1] > l.Line.Net.Minor-l.Credited.Minor {
+					t.Fatalf("%s: %d units and %d refunded: %+v", s.command.CommandType(), r[0], r[1], l)
+				}
+				if l.ReturnRefunded > l.Shipped {
+					t.Fatalf("%s: %+v", s.command.CommandType(), l)
+				}
+			}
+			granted := slices.ContainsFunc(s.events, func(e order.Event) bool { return e.EventType() == order.TypeRefundGranted })
+			if m := s.before.Money(); granted && all > m.Captured.Minor-m.Disputed.Minor {
+				t.Fatalf("%d granted of %s captured", all, m.Captured)
+			}
+		})
+	})
+}
+
+// O8: whatever the runs in which the units of a line are given back, by cancellations and refunds, they add up to exactly
+// what the line is worth, and k units to the k-th part of it, rounded once.
+func TestO8UnitRefundsAddUpToTheLine(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n, total := rapid.Int64Range(1, 30).Draw(t, "units"), rapid.Int64Range(0, 10_000).Draw(t, "total")
+		o := shippable(t, n, total)
+		given, amount := int64(0), int64(0)
+		cancelled := rapid.Int64Range(0, n-1).Draw(t, "cancelled")
+		step := func(q int64, credit money.Money) {
+			given, amount = given+q, amount+credit.Minor
+			if want, err := money.Portion(eur(total), given, n); err != nil || amount != want.Minor {
+				t.Fatalf("%d of %d units of %d gave back %d, want %s (%v)", given, n, total, amount, want, err)
+			}
+		}
+		if cancelled > 0 {
+			e := decided(t, o, order.Cancel{ID: orderID, CancellationID: "c1", Lines: one(cancelled), Now: t0})[0].(order.LinesCancelled)
+			step(cancelled, e.Credit)
+		}
+		decided(t, o, order.AssignFulfilment{ID: orderID, FulfilmentID: "f", Location: "BER1", Lines: one(n - cancelled), Now: t0})
+		decided(t, o, order.RecordShipped{ID: orderID, FulfilmentID: "f", ParcelID: "b", Lines: one(n - cancelled), Now: t0})
+		decided(t, o, order.RecordPaymentPosition{ID: orderID, Position: position("p", 1, order.PaymentStateCaptured, total+1000, total+1000, 0), Now: t0})
+		decided(t, o, order.AuthoriseReturn{ID: orderID, ReturnID: "t", Lines: one(n - cancelled), Now: t0})
+		for i := 0; given < n; i++ {
+			q := rapid.Int64Range(1, n-given).Draw(t, "refunded")
+			c := order.GrantRefund{ID: orderID, RefundID: fmt.Sprint("r", i), Basis: order.RefundReturn, Lines: one(q), Shipping: eur(1), Now: t0}
+			e := decided(t, o, c)[0].(order.RefundGranted)
+			step(q, e.Lines[0].Amount)
+		}
+		if amount != total {
+			t.Fatalf("%d units gave back %d of %d", n, amount, total)
+		}
+	})
+}
+
+// shippable returns a confirmed order of n units for total, and delivery for 1000.
+func shippable(t *rapid.T, n, total int64) *order.Order {
+	o := new(order.Order)
+	decided(t, o, order.Place{ID: orderID, Now: t0, Details: order.Details{
+		Number: "N", Channel: "web", Currency: "EUR",
+		Lines: []order.Line{{
+			ID: "1", SKU: "A", Quantity: n, UnitPrice: "10000", Discounts: []order.Discount{{ID: "d", Amount: eur(n*1_000_000 - total)}},
+			Total: eur(total), RequiresShipping: true,
+		}},
+		Shipping: []order.ShippingLine{{ID: "s", Amount: eur(1000), Total: eur(1000)}},
+		Totals: order.Totals{
+			Goods: eur(n * 1_000_000), Discount: eur(n*1_000_000 - total), Shipping: eur(1000), Surcharge: eur(0), Tax: eur(0), Grand: eur(total + 1000),
+		},
+	}})
+	decided(t, o, order.Confirm{ID: orderID, Now: t0})
+	return o
+}
+
+// decided is do for rapid.
+func decided(t *rapid.T, o *order.Order, c order.Command) []order.Event {
+	events, err := order.Decide(o, c)
+	if err != nil {
+		t.Fatalf("%s: %v", c.CommandType(), err)
+	}
+	for _, e := range events {
+		order.Evolve(o, e)
+	}
+	return events
+}
+
+func quantity(lines []order.LineQuantity, line string) (n int64) {
+	for _, q := range lines {
+		if q.LineID == line {
+			n += q.Quantity
+		}
+	}
+	return n
 }
 
 // O9: while a hold blocks shipping, nothing is handed out; while one blocks cancelling, nothing is cancelled.

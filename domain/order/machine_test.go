@@ -88,6 +88,12 @@ func commands() []order.Command {
 		order.RecordDelivered{ID: orderID, FulfilmentID: "f9", ParcelID: "b2", Lines: one(1), Now: now},
 		order.Complete{ID: orderID, Now: now},
 		order.Archive{ID: orderID, Now: now},
+		order.GrantRefund{ID: orderID, RefundID: "r1", Basis: order.RefundGoodwill, Adjustment: eur(100), Now: now},
+		order.RecordRefundSettled{ID: orderID, RefundID: "r9", Legs: []order.RefundLeg{{PaymentID: "p1", OperationID: "op1", Amount: eur(100)}}, Now: now},
+		order.RecordRefundFailed{ID: orderID, RefundID: "r9", PaymentID: "p1", OperationID: "op1", Now: now},
+		order.AuthoriseReturn{ID: orderID, ReturnID: "t1", Lines: one(1), Now: now},
+		order.ReleaseReturn{ID: orderID, ReturnID: "t9", ReleaseID: "x1", Now: now},
+		order.RecordReturnOutcome{ID: orderID, ReturnID: "t9", OutcomeID: "g1", Lines: []order.OutcomeLine{{LineID: "1", Quantity: 1, Outcome: order.OutcomeDamaged}}, Now: now},
 	}
 }
 
@@ -144,6 +150,21 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		order.LifecycleCancelling: {pos, bad, noFul, odd, odd, bad, bad},
 		order.LifecycleCancelled:  {late, bad, noFul, odd, odd, bad, arch},
 	}
+	const (
+		noRef = "unknown-refund"
+		noRet = "unknown-return"
+	)
+	back := map[order.Lifecycle][]string{
+		//                          refund settled failed return release outcome
+		order.LifecycleNone:       {gone, gone, gone, gone, gone, gone},
+		order.LifecyclePending:    {bad, noRef, noRef, bad, noRet, noRet},
+		order.LifecycleConfirmed:  {"refund-exceeds-entitlement", noRef, noRef, "quantity-exceeds-shipped", noRet, noRet},
+		order.LifecycleCompleted:  {"refund_granted", noRef, noRef, "return_authorised", noRet, noRet},
+		order.LifecycleRejected:   {bad, noRef, noRef, bad, noRet, noRet},
+		order.LifecycleExpired:    {bad, noRef, noRef, bad, noRet, noRet},
+		order.LifecycleCancelling: {bad, noRef, noRef, bad, noRet, noRet},
+		order.LifecycleCancelled:  {bad, noRef, noRef, bad, noRet, noRet},
+	}
 	table := map[order.Lifecycle][]string{
 		//                          place     confirm      reject      expire     hold  release cancel note          tag       untag
 		order.LifecycleNone:       {"placed", gone, gone, gone, gone, gone, gone, gone, gone, gone},
@@ -159,7 +180,7 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		t.Fatalf("the table has %d rows, there are %d lifecycles and none", len(table), len(order.Lifecycles()))
 	}
 	for l, row := range table {
-		row = slices.Concat(row, more[l])
+		row = slices.Concat(row, more[l], back[l])
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			for n, c := range commands() {

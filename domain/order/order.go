@@ -111,6 +111,9 @@ type Order struct {
 	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
 	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
 	Payments      []PaymentPosition     `msgpack:"payments,omitempty"`      // in the order in which they were first heard of
+	Granted       money.Money           `msgpack:"granted"`                 // taken off what it costs by returns and goodwill
+	Refunds       []RefundGrant         `msgpack:"refunds,omitempty"`       // all ever granted, in order
+	Returns       []ReturnToken         `msgpack:"returns,omitempty"`       // all that ever had units, in order
 	Fulfilments   []Assignment          `msgpack:"fulfilments,omitempty"`   // all that ever had units, in order
 	Anomalies     []Anomaly             `msgpack:"anomalies,omitempty"`     // the latest, in order
 	Rejection     *Rejection            `msgpack:"rejection,omitempty"`     // why it was rejected, nil if it was not
@@ -130,6 +133,12 @@ type LineState struct {
 	Shipped   int64       `msgpack:"shipped"`   // units on their way or delivered
 	Delivered int64       `msgpack:"delivered"` // units of Shipped that have arrived
 	Credited  money.Money `msgpack:"credited"`  // given back for the cancelled units
+	Refunded  int64       `msgpack:"refunded"`  // units of Shipped that were paid back
+	Granted   money.Money `msgpack:"granted"`   // given back for the refunded units
+
+	ReturnAuthorised int64 `msgpack:"return_authorised"` // units of Shipped that a return has
+	Returned         int64 `msgpack:"returned"`          // units of Shipped that came back, or never have to
+	ReturnRefunded   int64 `msgpack:"return_refunded"`   // units of Refunded on the basis of a return
 }
 
 // Ordered returns how many units were ordered.
@@ -151,9 +160,9 @@ func (o *Order) lineIndex(id string) int {
 	return slices.IndexFunc(o.Lines, func(l LineState) bool { return l.Line.ID == id })
 }
 
-// Due returns what the order costs after cancellations: the grand total less what was credited.
+// Due returns what the order costs after cancellations, returns and goodwill: never below zero.
 func (o *Order) Due() money.Money {
-	return money.New(o.Details.Totals.Grand.Minor-o.Credited.Minor, o.Details.Currency)
+	return money.New(o.Details.Totals.Grand.Minor-o.Credited.Minor-o.Granted.Minor, o.Details.Currency)
 }
 
 // Event is something that happened to an order.
@@ -207,6 +216,12 @@ const (
 	CommandRecordDelivered       = "order.record_delivered"
 	CommandComplete              = "order.complete"
 	CommandArchive               = "order.archive"
+	CommandGrantRefund           = "order.grant_refund"
+	CommandRecordRefundSettled   = "order.record_refund_settled"
+	CommandRecordRefundFailed    = "order.record_refund_failed"
+	CommandAuthoriseReturn       = "order.authorise_return"
+	CommandReleaseReturn         = "order.release_return"
+	CommandRecordReturnOutcome   = "order.record_return_outcome"
 )
 
 // Allowed returns the names of the commands that the lifecycle of o, its open units and its holds allow, in a fixed
@@ -249,6 +264,26 @@ func Allowed(o *Order) []string {
 	}
 	if o.over() && o.ArchivedAt.IsZero() {
 		names = append(names, CommandArchive)
+	}
+	return append(names, o.allowedAfterwards()...)
+}
+
+// allowedAfterwards is the part of [Allowed] about money and goods that go back.
+func (o *Order) allowedAfterwards() (names []string) {
+	if possible := o.refundable(); possible > 0 && (o.mayGrant(RefundGoodwill) && o.Due().Minor > 0 || -o.Balance().Minor > o.openRefunds()) {
+		names = append(names, CommandGrantRefund)
+	}
+	if slices.ContainsFunc(o.Refunds, func(g RefundGrant) bool { return g.SettledAt.IsZero() }) {
+		names = append(names, CommandRecordRefundSettled)
+	}
+	if len(o.Refunds) > 0 {
+		names = append(names, CommandRecordRefundFailed)
+	}
+	if o.mayReturn() && slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Shipped > l.Returned+l.ReturnAuthorised }) {
+		names = append(names, CommandAuthoriseReturn)
+	}
+	if slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.ReturnAuthorised > 0 }) {
+		names = append(names, CommandReleaseReturn, CommandRecordReturnOutcome)
 	}
 	return names
 }

@@ -28,7 +28,8 @@ func MapPersonal(e Event, f func(domain.Personal) (domain.Personal, error)) (Eve
 		m.value(&v.Text)
 		e = v
 	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected,
-		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived: // nothing personal
+		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived,
+		RefundGranted, RefundSettled, RefundSettlementFailed, ReturnAuthorised, ReturnReleased, LinesReturned: // nothing personal
 	}
 	if m.err != nil {
 		return nil, fmt.Errorf("personal data of %s: %w", e.EventType(), m.err)

@@ -223,13 +223,14 @@ func (Placed) EventType() string { return TypePlaced }
 func (Placed) SchemaVersion() int16 { return SchemaPlaced }
 
 func (e Placed) apply(o *Order) {
+	none := money.New(0, e.Details.Currency)
 	lines := make([]LineState, len(e.Details.Lines))
 	for i := range lines {
-		lines[i] = LineState{Line: e.Details.Lines[i], Credited: money.New(0, e.Details.Currency)}
+		lines[i] = LineState{Line: e.Details.Lines[i], Credited: none, Granted: none}
 	}
 	*o = Order{
 		ID: e.OrderID, Lifecycle: LifecyclePending, Details: e.Details, Lines: lines,
-		Credited: money.New(0, e.Details.Currency), Tags: slices.Clone(e.Details.Tags),
+		Credited: none, Granted: none, Tags: slices.Clone(e.Details.Tags),
 		PlacedAt: e.Details.PlacedAt, UpdatedAt: e.At,
 	}
 	o.Details.Lines = nil // they stand in o.Lines

@@ -108,6 +108,15 @@ func samples(tb testing.TB) []order.Event {
 		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: t0},
 		order.Completed{At: t0},
 		order.Archived{At: t0},
+		order.RefundGranted{
+			RefundID: "r1", Basis: order.RefundReturn, Ref: "t1", Shipping: eur(50), Adjustment: eur(-20), Amount: eur(900), Reason: "too small", At: t0,
+			Lines: []order.RefundLine{{LineID: "1", Quantity: 1, From: 2, Amount: eur(870)}},
+		},
+		order.RefundSettled{RefundID: "r1", Legs: []order.RefundLeg{{PaymentID: "p1", OperationID: "op1", Amount: eur(900)}}, At: t0},
+		order.RefundSettlementFailed{RefundID: "r1", PaymentID: "p1", OperationID: "op1", Code: "insufficient_funds", At: t0},
+		order.ReturnAuthorised{ReturnID: "t1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 2}}, At: t0},
+		order.ReturnReleased{ReturnID: "t1", ReleaseID: "x1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, At: t0},
+		order.LinesReturned{ReturnID: "t1", OutcomeID: "g1", Lines: []order.OutcomeLine{{LineID: "1", Quantity: 1, Outcome: order.OutcomeRestocked}}, At: t0},
 	}
 }
 

@@ -131,3 +131,47 @@ func (o *Order) FulfilmentStatus(now domain.Time) FulfilmentStatus {
 	}
 	return FulfilmentUnfulfilled
 }
+
+// ReturnStatus is what is known about goods that come back. It is derived, never set.
+type ReturnStatus string
+
+// The return statuses, in order of precedence.
+const (
+	ReturnRequested         ReturnStatus = "requested"          // a return has units, and nothing of it is graded
+	ReturnInProgress        ReturnStatus = "in_progress"        // a return has units, and others of it are graded
+	ReturnReturned          ReturnStatus = "returned"           // all that was shipped came back
+	ReturnPartiallyReturned ReturnStatus = "partially_returned" // a part of it
+	ReturnNone              ReturnStatus = "none"
+)
+
+// ReturnStatuses returns all return statuses, in order of precedence.
+func ReturnStatuses() []ReturnStatus {
+	return []ReturnStatus{ReturnRequested, ReturnInProgress, ReturnReturned, ReturnPartiallyReturned, ReturnNone}
+}
+
+// ReturnStatus derives the return status.
+func (o *Order) ReturnStatus() ReturnStatus {
+	progress := false
+	for i := range o.Returns {
+		switch t := &o.Returns[i]; {
+		case len(t.Rest()) == 0:
+		case len(t.Outcomes) == 0:
+			return ReturnRequested
+		default:
+			progress = true
+		}
+	}
+	var shipped, returned int64
+	for i := range o.Lines {
+		shipped, returned = shipped+o.Lines[i].Shipped, returned+o.Lines[i].Returned
+	}
+	switch {
+	case progress:
+		return ReturnInProgress
+	case returned > 0 && returned == shipped:
+		return ReturnReturned
+	case returned > 0:
+		return ReturnPartiallyReturned
+	}
+	return ReturnNone
+}

@@ -25,6 +25,9 @@ const (
 	MaxText        = 4_096         // bytes of a note or an attribute
 	MaxAddress     = 10            // lines of an address
 	MaxPayments    = 1_000         // payments, also those that failed
+	MaxRefunds     = 1_000         // refunds ever granted
+	MaxFailures    = 100           // attempts to pay one refund back that failed
+	MaxReturns     = 1_000         // returns ever authorised
 	MaxFulfilments = 1_000         // fulfilments that ever had units
 	MaxAmount      = 1 << 53       // minor units of an amount that others report
 )

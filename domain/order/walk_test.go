@@ -42,7 +42,7 @@ func walk(t *rapid.T, check func(t *rapid.T, s step)) {
 		send(order.Confirm{ID: orderID, Now: now})
 	}
 	kinds := walkers()
-	for n := range rapid.IntRange(0, 30).Draw(t, "commands") {
+	for n := range rapid.IntRange(0, 40).Draw(t, "commands") {
 		now += domain.Time(rapid.Int64Range(0, 10).Draw(t, "pause"))
 		send(rapid.SampledFrom(kinds).Draw(t, "kind")(t, o, n, now))
 	}
@@ -123,6 +123,48 @@ func walkers() []walker {
 			c := order.RecordDelivered{ID: orderID, FulfilmentID: pool(t, "f"), ParcelID: pool(t, "b"), Now: now}
 			if rapid.IntRange(0, 4).Draw(t, "named") == 0 {
 				c.Lines = units(t, o)
+			}
+			return c
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.GrantRefund{
+				ID: orderID, RefundID: pool(t, "r"), Now: now,
+				Basis: rapid.SampledFrom([]order.RefundBasis{order.RefundReturn, order.RefundGoodwill, order.RefundGoodwill, order.RefundCancellation, order.RefundOverpayment, order.RefundLatePayment}).Draw(t, "basis"),
+			}
+			if c.Basis.Entitles() {
+				c.Lines = units(t, o)
+				c.Shipping = money.New(rapid.Int64Range(0, 600).Draw(t, "shipping"), o.Details.Currency)
+			}
+			if rapid.Bool().Draw(t, "adjusted") {
+				c.Adjustment = money.New(rapid.Int64Range(-50, 500).Draw(t, "adjustment"), o.Details.Currency)
+			}
+			return c
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.RecordRefundSettled{ID: orderID, RefundID: pool(t, "r"), Now: now}
+			for i := range o.Refunds {
+				if o.Refunds[i].RefundID == c.RefundID {
+					c.Legs = []order.RefundLeg{{PaymentID: "p1", OperationID: pool(t, "op"), Amount: o.Refunds[i].Amount}}
+				}
+			}
+			return c
+		},
+		func(t *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
+			return order.RecordRefundFailed{ID: orderID, RefundID: pool(t, "r"), PaymentID: "p1", OperationID: pool(t, "op"), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.AuthoriseReturn{ID: orderID, ReturnID: pool(t, "t"), Lines: units(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.ReleaseReturn{ID: orderID, ReturnID: pool(t, "t"), ReleaseID: pool(t, "x"), Lines: units(t, o), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.RecordReturnOutcome{ID: orderID, ReturnID: pool(t, "t"), OutcomeID: pool(t, "g"), Now: now}
+			for _, q := range units(t, o) {
+				c.Lines = append(c.Lines, order.OutcomeLine{
+					LineID: q.LineID, Quantity: q.Quantity,
+					Outcome: rapid.SampledFrom([]order.Outcome{order.OutcomeRestocked, order.OutcomeRejectedSentBack, order.OutcomeMissing}).Draw(t, "outcome"),
+				})
 			}
 			return c
 		},

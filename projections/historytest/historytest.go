@@ -205,7 +205,7 @@ func (l *Log) Step() {
 	id := l.OrderIDs[max(0, len(l.OrderIDs)-1-min(l.rng.IntN(len(l.OrderIDs)), l.rng.IntN(40)))]
 	oid, now := order.ID(id), l.now()
 	var c order.Command
-	switch l.rng.IntN(18) {
+	switch l.rng.IntN(20) {
 	case 0, 1, 2:
 		l.Reserve(id)
 		return

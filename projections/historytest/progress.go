@@ -9,7 +9,7 @@ import (
 
 // progress returns a command that moves the money or the goods of an order on, at random.
 func (l *Log) progress(o *order.Order) order.Command {
-	switch l.rng.IntN(9) {
+	switch l.rng.IntN(13) {
 	case 0, 1:
 		return l.paid(o)
 	case 2:
@@ -18,8 +18,60 @@ func (l *Log) progress(o *order.Order) order.Command {
 		return l.goods(o)
 	case 7:
 		return order.Complete{ID: o.ID, Now: l.now()}
+	case 8, 9, 10:
+		return l.back(o)
+	case 11:
+		return l.refund(o)
 	}
 	return order.Archive{ID: o.ID, Now: l.now()}
+}
+
+// back lets goods come back, and ends the returns that are open.
+func (l *Log) back(o *order.Order) order.Command {
+	for i := range o.Returns {
+		t := &o.Returns[i]
+		rest := t.Rest()
+		if len(rest) == 0 || l.rng.IntN(3) == 0 {
+			continue
+		}
+		if l.rng.IntN(4) == 0 {
+			return order.ReleaseReturn{ID: o.ID, ReturnID: t.ReturnID, ReleaseID: "x" + strconv.Itoa(l.serial), Now: l.now()}
+		}
+		c := order.RecordReturnOutcome{ID: o.ID, ReturnID: t.ReturnID, OutcomeID: "g" + strconv.Itoa(l.serial), Now: l.now()}
+		for _, q := range rest[:1+l.rng.IntN(len(rest))] {
+			c.Lines = append(c.Lines, order.OutcomeLine{
+				LineID: q.LineID, Quantity: 1 + int64(l.rng.IntN(int(q.Quantity))), Outcome: order.Outcome(l.pick("restocked", "damaged", "rejected_sent_back")),
+			})
+		}
+		return c
+	}
+	c := order.AuthoriseReturn{ID: o.ID, ReturnID: "t" + strconv.Itoa(l.serial), Now: l.now()}
+	for i := range o.Lines {
+		if n := o.Lines[i].Shipped; n > 0 {
+			c.Lines = append(c.Lines, order.LineQuantity{LineID: o.Lines[i].Line.ID, Quantity: 1 + int64(l.rng.IntN(int(n)))})
+		}
+	}
+	return c
+}
+
+// refund grants a refund, or settles one, or lets that fail.
+func (l *Log) refund(o *order.Order) order.Command {
+	for i := range o.Refunds {
+		g := &o.Refunds[i]
+		operation := "op" + strconv.Itoa(l.serial)
+		if !g.SettledAt.IsZero() {
+			continue
+		}
+		if l.rng.IntN(3) == 0 {
+			return order.RecordRefundFailed{ID: o.ID, RefundID: g.RefundID, PaymentID: "pay-1", OperationID: operation, Now: l.now()}
+		}
+		return order.RecordRefundSettled{
+			ID: o.ID, RefundID: g.RefundID, Now: l.now(), Legs: []order.RefundLeg{{PaymentID: "pay-1", OperationID: operation, Amount: g.Amount}},
+		}
+	}
+	return order.GrantRefund{
+		ID: o.ID, RefundID: "r" + strconv.Itoa(l.serial), Basis: order.RefundGoodwill, Adjustment: money.New(50, o.Details.Currency), Now: l.now(),
+	}
 }
 
 // goods hands out what is open, sends what is handed out, and lets arrive what was sent.

@@ -5,9 +5,6 @@ import (
 	"waybill/domain/order"
 )
 
-// returnNone is the return status of an order without returns: they are not recorded yet.
-const returnNone = "none"
-
 // Detail makes the document of s. A hold counts until it is released, also in the statuses: there is no clock.
 func (s *State) Detail() Detail {
 	o := &s.Order
@@ -17,7 +14,7 @@ func (s *State) Detail() Detail {
 		Lifecycle:        o.Lifecycle.String(),
 		PaymentStatus:    string(o.PaymentStatus()),
 		FulfilmentStatus: string(o.FulfilmentStatus(0)),
-		ReturnStatus:     returnNone,
+		ReturnStatus:     string(o.ReturnStatus()),
 		Rejection:        rejection(o.Rejection),
 		Contact: Contact{
 			Name: text(p.Contact.Name), Email: text(p.Contact.Email), Phone: text(p.Contact.Phone),
@@ -39,6 +36,8 @@ func (s *State) Detail() Detail {
 		Attributes:      attributes(p.Attributes),
 		Payments:        each(o.Payments, payment),
 		Fulfilments:     each(o.Fulfilments, fulfilment),
+		Refunds:         each(o.Refunds, refund),
+		Returns:         each(o.Returns, returned),
 		Anomalies:       each(o.Anomalies, anomaly),
 		Holds:           each(o.Holds, func(h *order.Hold) Hold { return hold(h, authorOf(s.HoldsBy, h.ID)) }),
 		Cancellations:   each(o.Cancellations, cancellation),
@@ -100,6 +99,7 @@ func line(l *order.LineState) Line {
 		RequiresShipping: l.Line.RequiresShipping, AllowBackorder: l.Line.AllowBackorder, Location: l.Line.Location,
 		Ordered: l.Ordered(), Open: l.Open(), Cancelled: l.Cancelled, Assigned: l.Assigned, Shipped: l.Shipped,
 		Delivered: l.Delivered, Credited: l.Credited,
+		Refunded: l.Refunded, Granted: l.Granted, ReturnAuthorised: l.ReturnAuthorised, Returned: l.Returned,
 	}
 }
 
@@ -157,6 +157,31 @@ func fulfilment(a *order.Assignment) Fulfilment {
 		}),
 		At: a.At.Time(),
 	}
+}
+
+func refund(g *order.RefundGrant) Refund {
+	return Refund{
+		RefundID: g.RefundID, Basis: string(g.Basis), Ref: g.Ref, Shipping: g.Shipping, Adjustment: g.Adjustment, Amount: g.Amount,
+		Lines: each(g.Lines, func(l *order.RefundLine) RefundLine {
+			return RefundLine{LineID: l.LineID, Quantity: l.Quantity, Amount: l.Amount}
+		}),
+		Legs: append([]RefundLeg{}, g.Legs...),
+		Failures: each(g.Failures, func(f *order.RefundFailure) RefundFailure {
+			return RefundFailure{PaymentID: f.PaymentID, OperationID: f.OperationID, Code: f.Code, At: f.At.Time()}
+		}),
+		GrantedAt: g.GrantedAt.Time(), SettledAt: g.SettledAt.Time(),
+	}
+}
+
+func returned(t *order.ReturnToken) Return {
+	r := Return{
+		ReturnID: t.ReturnID, Lines: each(t.Lines, quantity), Left: each(t.Rest(), quantity), Outcomes: []order.OutcomeLine{},
+		At: t.At.Time(),
+	}
+	for i := range t.Outcomes {
+		r.Outcomes = append(r.Outcomes, t.Outcomes[i].Lines...)
+	}
+	return r
 }
 
 func anomaly(a *order.Anomaly) Anomaly {

@@ -12,6 +12,7 @@ import (
 
 	"waybill/domain"
 	"waybill/domain/money"
+	"waybill/domain/order"
 )
 
 // Text is a piece of personal data in a document. In JSON it is a mark, such as "[personal]", until it is revealed;
@@ -49,7 +50,7 @@ type Detail struct {
 	Shipping   []Charge    `json:"shipping"`
 	Surcharges []Charge    `json:"surcharges"`
 	Totals     Totals      `json:"totals"`
-	Due        money.Money `json:"due"`     // the grand total less what was credited
+	Due        money.Money `json:"due"`     // the grand total less what was credited and refunded
 	Balance    money.Money `json:"balance"` // still to be paid; below zero it is what the customer is owed
 
 	Rounding      Rounding          `json:"rounding"`
@@ -60,6 +61,8 @@ type Detail struct {
 
 	Payments      []Payment      `json:"payments"`
 	Fulfilments   []Fulfilment   `json:"fulfilments"` // all that ever had units of it
+	Refunds       []Refund       `json:"refunds"`     // all ever granted
+	Returns       []Return       `json:"returns"`     // all that ever had units of it
 	Anomalies     []Anomaly      `json:"anomalies"`   // the latest, in order: somebody has to look at them
 	Holds         []Hold         `json:"holds"`       // all ever placed, in order
 	Cancellations []Cancellation `json:"cancellations"`
@@ -120,6 +123,10 @@ type Line struct {
 	Shipped          int64       `json:"shipped"`
 	Delivered        int64       `json:"delivered"`
 	Credited         money.Money `json:"credited"` // given back for the cancelled units
+	Refunded         int64       `json:"refunded"` // units that were paid back
+	Granted          money.Money `json:"granted"`  // given back for the refunded units
+	ReturnAuthorised int64       `json:"return_authorised"`
+	Returned         int64       `json:"returned"`
 }
 
 // Discount is taken off a line or a charge.
@@ -201,6 +208,48 @@ type Parcel struct {
 	ShippedAt   time.Time      `json:"shipped_at"`
 	DeliveredAt time.Time      `json:"delivered_at,omitzero"`
 	Assumed     bool           `json:"assumed"` // nobody said that it arrived: its time was over
+}
+
+// Refund is the right to pay an amount back, once.
+type Refund struct {
+	RefundID   string          `json:"refund_id"`
+	Basis      string          `json:"basis"`
+	Ref        string          `json:"ref,omitempty"`
+	Lines      []RefundLine    `json:"lines"`
+	Shipping   money.Money     `json:"shipping"`
+	Adjustment money.Money     `json:"adjustment"`
+	Amount     money.Money     `json:"amount"`
+	Legs       []RefundLeg     `json:"legs"`     // by which it was paid back
+	Failures   []RefundFailure `json:"failures"` // attempts that failed
+	GrantedAt  time.Time       `json:"granted_at"`
+	SettledAt  time.Time       `json:"settled_at,omitzero"`
+}
+
+// RefundLine is units of a line that are paid back.
+type RefundLine struct {
+	LineID   string      `json:"line_id"`
+	Quantity int64       `json:"quantity"`
+	Amount   money.Money `json:"amount"`
+}
+
+// RefundLeg is a part of a refund that one payment paid back.
+type RefundLeg = order.RefundLeg
+
+// RefundFailure is an attempt to pay back that failed.
+type RefundFailure struct {
+	PaymentID   string    `json:"payment_id"`
+	OperationID string    `json:"operation_id"`
+	Code        string    `json:"code,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+// Return is units that were handed out to come back together.
+type Return struct {
+	ReturnID string              `json:"return_id"`
+	Lines    []LineQuantity      `json:"lines"`    // as authorised
+	Left     []LineQuantity      `json:"left"`     // that it still has
+	Outcomes []order.OutcomeLine `json:"outcomes"` // what became of the others
+	At       time.Time           `json:"at"`
 }
 
 // Anomaly is a fact that contradicts the order.

@@ -14,9 +14,6 @@ import (
 	"waybill/projections"
 )
 
-// returnNone is the return status of an order without returns: they are not recorded yet.
-const returnNone = "none"
-
 // row is a [Row] with what only the fold needs.
 type row struct {
 	Row
@@ -35,7 +32,16 @@ type progress struct {
 	Assigned  int64                   `msgpack:"assigned,omitempty"`
 	Shipped   int64                   `msgpack:"shipped,omitempty"`
 	Delivered int64                   `msgpack:"delivered,omitempty"`
+	Returned  int64                   `msgpack:"returned,omitempty"`
 	Payments  []order.PaymentPosition `msgpack:"payments,omitempty"`
+	Returns   []openReturn            `msgpack:"returns,omitempty"` // those that have units
+}
+
+// openReturn is a return that has units.
+type openReturn struct {
+	ID    string `msgpack:"id"`
+	Left  int64  `msgpack:"left"`
+	Begun bool   `msgpack:"begun"` // others of it are graded
 }
 
 // rows are the orders of a batch, in the order in which it names them first.
@@ -68,8 +74,7 @@ func newRow(id string, e *projections.Event, p *order.Placed) *row {
 	d := &p.Details
 	r := &row{Row: Row{
 		OrderID: id, Number: d.Number, Channel: d.Channel, SourceRef: d.SourceRef, CustomerID: d.CustomerID,
-		ReturnStatus: returnNone,
-		Tags:         unique(slices.Clone(d.Tags)), Total: d.Totals.Grand, Country: d.Contact.Delivery.Country, Lines: len(d.Lines),
+		Tags: unique(slices.Clone(d.Tags)), Total: d.Totals.Grand, Country: d.Contact.Delivery.Country, Lines: len(d.Lines),
 		PlacedAt: d.PlacedAt.Time(), seq: e.Position,
 	}}
 	r.Total.Currency = d.Currency
@@ -134,7 +139,22 @@ func (r *row) fold(ev order.Event) {
 		r.progress.Delivered += total(ev.Lines)
 	case order.Completed:
 		r.lifecycle = order.LifecycleCompleted
-	case order.NoteAdded, order.AnomalyDetected, order.Archived:
+	case order.RefundGranted:
+		if ev.Basis.Entitles() {
+			r.Total.Minor -= ev.Amount.Minor
+		}
+	case order.ReturnAuthorised:
+		r.progress.Returns = append(r.progress.Returns, openReturn{ID: ev.ReturnID, Left: total(ev.Lines)})
+	case order.ReturnReleased:
+		r.comesBack(ev.ReturnID, total(ev.Lines), false)
+	case order.LinesReturned:
+		for _, l := range ev.Lines {
+			r.comesBack(ev.ReturnID, l.Quantity, true)
+			if l.Outcome != order.OutcomeRejectedSentBack {
+				r.progress.Returned += l.Quantity
+			}
+		}
+	case order.NoteAdded, order.AnomalyDetected, order.Archived, order.RefundSettled, order.RefundSettlementFailed:
 	}
 	r.derive()
 }
@@ -144,6 +164,20 @@ func total(lines []order.LineQuantity) (n int64) {
 		n += l.Quantity
 	}
 	return n
+}
+
+// comesBack takes units off a return: they were graded, or do not come.
+func (r *row) comesBack(id string, units int64, graded bool) {
+	p := &r.progress
+	i := slices.IndexFunc(p.Returns, func(t openReturn) bool { return t.ID == id })
+	if i < 0 {
+		return
+	}
+	p.Returns[i].Left -= units
+	p.Returns[i].Begun = p.Returns[i].Begun || graded
+	if p.Returns[i].Left == 0 {
+		p.Returns = slices.Delete(p.Returns, i, i+1)
+	}
 }
 
 // cancel takes units of a line off.
@@ -173,9 +207,11 @@ func (r *row) derive() {
 		Lifecycle: r.lifecycle, Holds: r.open, Payments: r.progress.Payments,
 		Details: order.Details{Currency: r.Total.Currency, Totals: order.Totals{Grand: r.Total}},
 		Lines:   r.goods(),
+		Returns: r.tokens(),
 	}
 	r.PaymentStatus = string(state.PaymentStatus())
 	r.FulfilmentStatus = string(state.FulfilmentStatus(0))
+	r.ReturnStatus = string(state.ReturnStatus())
 	kinds := make(map[string]bool, len(r.open))
 	for i := range r.open {
 		kinds[string(r.open[i].Kind)] = true
@@ -189,7 +225,20 @@ func (r *row) goods() []order.LineState {
 	return []order.LineState{{
 		Line:      order.Line{Quantity: r.Units - p.Unshipped + p.Cancelled, RequiresShipping: true},
 		Cancelled: p.Cancelled, Assigned: p.Assigned, Shipped: p.Shipped, Delivered: p.Delivered,
+		Returned: p.Returned,
 	}}
+}
+
+// tokens returns the open returns with all their units on one line.
+func (r *row) tokens() []order.ReturnToken {
+	tokens := make([]order.ReturnToken, len(r.progress.Returns))
+	for i, t := range r.progress.Returns {
+		tokens[i] = order.ReturnToken{ReturnID: t.ID, Lines: []order.LineQuantity{{Quantity: t.Left}}}
+		if t.Begun {
+			tokens[i].Outcomes = make([]order.ReturnOutcome, 1)
+		}
+	}
+	return tokens
 }
 
 // values returns the rows in the order of the table's columns.

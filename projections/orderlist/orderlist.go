@@ -30,7 +30,7 @@ type Row struct {
 	Tags  []string `json:"tags"`  // sorted
 	SKUs  []string `json:"skus"`  // sorted, each once
 
-	Total   money.Money `json:"total"` // what is due: ordered less cancelled
+	Total   money.Money `json:"total"` // what it costs: ordered less cancelled and refunded
 	Country string      `json:"country,omitempty"`
 	Lines   int         `json:"lines"`
 	Units   int64       `json:"units"` // ordered less cancelled

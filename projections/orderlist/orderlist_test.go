@@ -27,7 +27,7 @@ func expected(o *order.Order) orderlist.Row {
 	r := orderlist.Row{
 		OrderID: string(o.ID), Number: o.Details.Number, Channel: o.Details.Channel, SourceRef: o.Details.SourceRef,
 		CustomerID: o.Details.CustomerID, Lifecycle: o.Lifecycle.String(), PaymentStatus: string(o.PaymentStatus()),
-		FulfilmentStatus: string(o.FulfilmentStatus(0)), ReturnStatus: "none", Holds: []string{}, Tags: append([]string{}, o.Tags...),
+		FulfilmentStatus: string(o.FulfilmentStatus(0)), ReturnStatus: string(o.ReturnStatus()), Holds: []string{}, Tags: append([]string{}, o.Tags...),
 		SKUs: []string{}, Total: o.Due(), Country: o.Details.Contact.Delivery.Country, Lines: len(o.Lines), PlacedAt: o.PlacedAt.Time(),
 	}
 	for i := range o.Lines {

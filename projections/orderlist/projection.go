@@ -42,7 +42,7 @@ CREATE TABLE order_list (
     updated_at  timestamptz NOT NULL,
     version     bigint      NOT NULL,
     position    bigint      NOT NULL,
-    total_minor bigint      NOT NULL,  -- grand total less what was credited
+    total_minor bigint      NOT NULL,  -- grand total less what was credited and refunded
     units       bigint      NOT NULL,
     lines       integer     NOT NULL,
     order_id           text COLLATE "C" NOT NULL,

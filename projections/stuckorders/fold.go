@@ -153,10 +153,15 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 		s.Credited += ev.Credit.Minor
 	case order.PaymentPositionChanged:
 		s.pay(&ev)
+	case order.RefundGranted:
+		if ev.Basis.Entitles() {
+			s.Credited += ev.Amount.Minor
+		}
 	case order.Completed:
 		enter(order.LifecycleCompleted)
 	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected, order.FulfilmentAssigned, order.FulfilmentUnassigned,
-		order.LinesShipped, order.LinesDelivered, order.Archived:
+		order.LinesShipped, order.LinesDelivered, order.Archived, order.RefundSettled, order.RefundSettlementFailed,
+		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned:
 	}
 }
 

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -70,8 +71,28 @@ func orderSentence(ev order.Event) string {
 		return "The order is completed: nothing is left to do."
 	case order.Archived:
 		return "The order was archived."
+	case order.RefundGranted:
+		return fmt.Sprintf("Refund %s of %s was granted (%s).", ev.RefundID, ev.Amount, plainName(string(ev.Basis)))
+	case order.RefundSettled:
+		return fmt.Sprintf("Refund %s was paid back in %s.", ev.RefundID, count(int64(len(ev.Legs)), "part"))
+	case order.RefundSettlementFailed:
+		return fmt.Sprintf("Paying refund %s back by payment %s failed (%s): it is open.", ev.RefundID, ev.PaymentID, cmp.Or(ev.Code, "no code"))
+	case order.ReturnAuthorised:
+		return fmt.Sprintf("Return %s was authorised for %s.", ev.ReturnID, strings.ToLower(unitsOf(ev.Lines)))
+	case order.ReturnReleased:
+		return fmt.Sprintf("%s of return %s do not come back.", unitsOf(ev.Lines), ev.ReturnID)
+	case order.LinesReturned:
+		return outcomes(&ev)
 	}
 	return "The order changed."
+}
+
+func outcomes(r *order.LinesReturned) string {
+	parts := make([]string, len(r.Lines))
+	for i, l := range r.Lines {
+		parts[i] = count(l.Quantity, "unit") + " " + plainName(string(l.Outcome))
+	}
+	return fmt.Sprintf("Return %s: %s.", r.ReturnID, strings.Join(parts, ", "))
 }
 
 func payment(p *order.PaymentPositionChanged) string {
