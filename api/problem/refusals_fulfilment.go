@@ -4,8 +4,8 @@ package problem
 func fulfilmentCodes() []string {
 	return []string{
 		"fulfilment-not-found", "fulfilment-already-requested", "invalid-fulfilment-transition", "fulfilment-not-yet-due",
-		"fulfilment-move-conflict", "acceptance-conflict", "not-assigned", "report-conflict", "parcel-mismatch", "parcel-conflict",
-		"unknown-parcel", "parcel-closed", "fulfilment-already-shipped", "ship-gate-closed", "fulfilment-hold-active",
+		"fulfilment-move-conflict", "acceptance-conflict", "not-assigned", "report-conflict", "parcel-mismatch", "fulfilment-parcel-conflict",
+		"unknown-fulfilment-parcel", "parcel-closed", "fulfilment-already-shipped", "ship-gate-closed", "fulfilment-hold-active",
 		"unknown-fulfilment-hold", "fulfilment-hold-conflict", "label-operation-conflict", "label-in-flight", "label-exists",
 		"unknown-label", "fulfilment-cancellation-pending", "fulfilment-cancellation-conflict", "unknown-fulfilment-cancellation",
 		"units-packed",
@@ -58,11 +58,11 @@ func parcelRefusal(code string) (e Entry) {
 		e.Title = "There are not so many units to pack"
 		e.Means = "Parcel values.parcel_id would have values.requested units of line values.line_id; values.to_pack are picked and in no parcel."
 		e.Do = "Report the units as picked first (fulfilment.pick), or take them out of another parcel."
-	case "parcel-conflict":
+	case "fulfilment-parcel-conflict":
 		e.Title = "The parcel is another one"
 		e.Means = "There is, or was, a parcel values.parcel_id with values.lines; it is values.state, and differs from what was sent."
 		e.Do = "Use a fresh id for another parcel. What has left cannot be changed."
-	case "unknown-parcel":
+	case "unknown-fulfilment-parcel":
 		e.Title = "No such parcel"
 		e.Means = "The fulfilment never had a parcel values.parcel_id."
 		e.Do = "Check the id, or pack it first (fulfilment.pack_parcel)."

@@ -110,7 +110,7 @@ func TestEveryCommandInEveryState(t *testing.T) {
 		left     = "fulfilment-already-shipped"
 		missing  = "not-assigned"
 		mismatch = "parcel-mismatch"
-		noParcel = "unknown-parcel"
+		noParcel = "unknown-fulfilment-parcel"
 		noLabel  = "unknown-label"
 		noCancel = "unknown-fulfilment-cancellation"
 		noHold   = "unknown-fulfilment-hold"

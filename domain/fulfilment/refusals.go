@@ -147,7 +147,7 @@ func (r ParcelConflict) Error() string {
 }
 
 // RefusalCode implements [domain.Refusal].
-func (ParcelConflict) RefusalCode() string { return "parcel-conflict" }
+func (ParcelConflict) RefusalCode() string { return "fulfilment-parcel-conflict" }
 
 // UnknownParcel refuses to go on with a parcel that was never packed.
 type UnknownParcel struct {
@@ -158,7 +158,7 @@ type UnknownParcel struct {
 func (r UnknownParcel) Error() string { return "the fulfilment has no parcel " + r.ParcelID }
 
 // RefusalCode implements [domain.Refusal].
-func (UnknownParcel) RefusalCode() string { return "unknown-parcel" }
+func (UnknownParcel) RefusalCode() string { return "unknown-fulfilment-parcel" }
 
 // ParcelClosed refuses to go on with a parcel that is no more.
 type ParcelClosed struct {
