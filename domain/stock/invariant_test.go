@@ -42,7 +42,7 @@ func TestS2EachUnitEndsOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i, now := new(stock.Item), t0
 		made, ended := map[string]int64{}, map[string]int64{}
-		for n := range rapid.IntRange(1, 80).Draw(t, "commands") {
+		for n := range rapid.IntRange(30, 90).Draw(t, "commands") {
 			now += domain.Time(rapid.Int64Range(0, 20).Draw(t, "pause"))
 			c := drawCommand(t, i, n, now)
 			events, err := stock.Decide(i, c)
@@ -160,8 +160,8 @@ func TestS4PartsSplitAndNeverOverConsume(t *testing.T) {
 			}
 		case stock.Issue:
 			was, is := named(c.Parts[0].ReservationID)
-			if s.err != nil || len(s.events) == 0 || was.OrderID != c.OrderID {
-				return
+			if s.err != nil || len(s.events) == 0 || was.OrderID != c.OrderID || was.State == stock.StateHeld {
+				return // a held one may lapse in the same commit
 			}
 			taken := min(c.Parts[0].Quantity, of(was, c.FulfilmentID))
 			if is.Quantity() != was.Quantity()-taken || is.Unallocated() != was.Unallocated() && is.Quantity() > 0 {
@@ -265,7 +265,7 @@ func TestS6ALapsedReservationHasNoClaim(t *testing.T) {
 // TestBackordersAreFilledInOrder: whatever happens, units that are free go to who was confirmed first, then reserved first;
 // nobody waits behind who came later, and no confirmed reservation waits while there are free units.
 func TestBackordersAreFilledInOrder(t *testing.T) {
-	underRandomCommands(t, func(t *rapid.T, s step) {
+	underCommands(t, drawScarce, func(t *rapid.T, s step) {
 		var line []stock.Reservation
 		for r := range s.after.Reservations() {
 			if r.State != stock.StateHeld && r.Backordered > 0 {
@@ -273,8 +273,12 @@ func TestBackordersAreFilledInOrder(t *testing.T) {
 			}
 		}
 		name := s.command.CommandType()
+		waited := false // somebody did, while there were free units
+		for r := range s.before.Reservations() {
+			waited = waited || r.State != stock.StateHeld && r.Backordered > 0 && s.before.Free() > 0
+		}
 		bounded := name == stock.CommandReserve || name == stock.CommandConfirm // these fill SpareFill reservations at most
-		if len(s.events) > 0 && len(line) > 0 && s.after.Free() > 0 && !bounded && s.before.Free() <= 0 {
+		if len(s.events) > 0 && len(line) > 0 && s.after.Free() > 0 && !bounded && !waited {
 			t.Fatalf("%T left %d units free, and %+v wait", s.command, s.after.Free(), line)
 		}
 		var filled []stock.Reservation
