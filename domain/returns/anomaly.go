@@ -30,19 +30,16 @@ type Anomaly struct {
 
 // AnomalyDetected records that a fact contradicts what the return knew. Somebody has to look.
 type AnomalyDetected struct {
+	Head
 	Kind AnomalyKind `msgpack:"kind"`
 	Ref  string      `msgpack:"ref,omitempty"` // which fact: a receipt, a parcel, an operation
-	At   domain.Time `msgpack:"at"`
 }
 
 // EventType implements [Event].
 func (AnomalyDetected) EventType() string { return TypeAnomalyDetected }
 
-// SchemaVersion implements [Event].
-func (AnomalyDetected) SchemaVersion() int16 { return schemaFirst }
-
 func (e AnomalyDetected) apply(r *Return) {
-	r.Anomalies = append(r.Anomalies, Anomaly(e))
+	r.Anomalies = append(r.Anomalies, Anomaly{Kind: e.Kind, Ref: e.Ref, At: e.At})
 	r.UpdatedAt = e.At
 }
 
@@ -55,5 +52,5 @@ func (r *Return) anomalous(events []Event, kind AnomalyKind, ref string, now dom
 	if f.room("anomalies", len(r.Anomalies), MaxAnomalies); f.err != nil {
 		return nil, f.err
 	}
-	return append(events, AnomalyDetected{Kind: kind, Ref: ref, At: now}), nil
+	return append(events, AnomalyDetected{Head: r.head(now), Kind: kind, Ref: ref}), nil
 }

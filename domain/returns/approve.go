@@ -97,15 +97,15 @@ type Decline struct {
 
 // Approved records that the customer may send the goods, and under which terms.
 type Approved struct {
-	Approval Approval    `msgpack:"approval"`
-	At       domain.Time `msgpack:"at"`
+	Head
+	Approval Approval `msgpack:"approval"`
 }
 
 // Declined records that the seller said no.
 type Declined struct {
+	Head
 	Reason DeclineReason   `msgpack:"reason"`
 	Note   domain.Personal `msgpack:"note,omitempty"`
-	At     domain.Time     `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -123,14 +123,8 @@ func (Decline) CommandType() string { return CommandDecline }
 // EventType implements [Event].
 func (Approved) EventType() string { return TypeApproved }
 
-// SchemaVersion implements [Event].
-func (Approved) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (Declined) EventType() string { return TypeDeclined }
-
-// SchemaVersion implements [Event].
-func (Declined) SchemaVersion() int16 { return schemaFirst }
 
 func (c Approve) decide(r *Return) ([]Event, error) {
 	a := c.Approval
@@ -155,7 +149,7 @@ func (c Approve) decide(r *Return) ([]Event, error) {
 	if a.ExpiresAt <= c.Now {
 		return nil, domain.InvalidField{Field: "expires_at", Reason: "is not after now"}
 	}
-	return []Event{Approved{Approval: a, At: c.Now}}, nil
+	return []Event{Approved{Head: r.head(c.Now), Approval: a}}, nil
 }
 
 // authorised refuses an authorisation that is not for this return, or not for exactly its units.
@@ -242,7 +236,7 @@ func (c Decline) decide(r *Return) ([]Event, error) {
 	if r.Status() != StatusRequested {
 		return nil, transition(r, c)
 	}
-	return []Event{Declined{Reason: c.Reason, Note: c.Note, At: c.Now}}, nil
+	return []Event{Declined{Head: r.head(c.Now), Reason: c.Reason, Note: c.Note}}, nil
 }
 
 func (e Declined) apply(r *Return) {

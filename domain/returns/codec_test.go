@@ -195,7 +195,7 @@ func TestDecodePassesOverUnknownFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (returns.Closed{At: 7}); e != want {
+	if want := (returns.Closed{Head: returns.Head{At: 7}}); e != want {
 		t.Errorf("got %+v, want %+v", e, want)
 	}
 }

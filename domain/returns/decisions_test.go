@@ -87,8 +87,8 @@ func TestRequestAndAnswer(t *testing.T) {
 		"no such currency": {
 			nil, ask(func(c *returns.Request) { c.Currency = "XQQ" }), nil, domain.InvalidField{Field: "currency", Reason: `"XQQ" is not a currency`},
 		},
-		"approval by default":     {is(asked), short, is(returns.Approved{Approval: defaults, At: now}), nil},
-		"the same approval again": {is(asked, returns.Approved{Approval: defaults, At: t0}), short, nil, nil},
+		"approval by default":     {is(asked), short, is(returns.Approved{Approval: defaults, Head: at(now)}), nil},
+		"the same approval again": {is(asked, returns.Approved{Approval: defaults, Head: at(t0)}), short, nil, nil},
 		"the token's lines in another order": {is(asked, yes), approve(func(a *returns.Approval) {
 			a.Authorisation.Lines = []returns.LineQuantity{units("2", 1), units("1", 3)}
 		}), nil, nil},
@@ -126,13 +126,13 @@ func TestRequestAndAnswer(t *testing.T) {
 			domain.InvalidField{Field: "refundable[0]", Reason: "is not final"},
 		},
 		"declined for another reason": {
-			is(asked, returns.Declined{Reason: returns.DeclineFraud, At: t0}),
+			is(asked, returns.Declined{Reason: returns.DeclineFraud, Head: at(t0)}),
 			returns.Decline{ID: returnID, Now: now},
 			nil,
 			returns.Conflict{What: returns.WhatDecline, ID: "fraud"},
 		},
 		"cancelled for another reason": {
-			is(asked, returns.Cancelled{Reason: returns.CancelStaff, At: t0}),
+			is(asked, returns.Cancelled{Reason: returns.CancelStaff, Head: at(t0)}),
 			returns.Cancel{ID: returnID, Now: now},
 			nil,
 			returns.Conflict{What: returns.WhatCancellation, ID: "staff"},
@@ -152,10 +152,10 @@ func TestRequestAndAnswer(t *testing.T) {
 		"what did not come expires, the rest stays": {
 			is(asked, yes, received("r1", units("1", 2))),
 			returns.Expire{ID: returnID, Now: t0.Add(later)},
-			is(returns.Expired{Lines: []returns.LineQuantity{units("1", 1), units("2", 1)}, Deadline: terms().ExpiresAt, At: t0.Add(later)}), nil,
+			is(returns.Expired{Lines: []returns.LineQuantity{units("1", 1), units("2", 1)}, Deadline: terms().ExpiresAt, Head: at(t0.Add(later))}), nil,
 		},
 		"a flag for another reason": {
-			is(asked, returns.ManualRefundRequired{FlagID: "m1", Reason: "a", At: t0}),
+			is(asked, returns.ManualRefundRequired{FlagID: "m1", Reason: "a", Head: at(t0)}),
 			returns.FlagManualRefund{ID: returnID, FlagID: "m1", Reason: "b", Now: now},
 			nil,
 			returns.Conflict{What: returns.WhatFlag, ID: "m1"},
@@ -168,10 +168,10 @@ func TestLabels(t *testing.T) {
 	asked, yes, now := requested(t), approved(terms()), t0+5
 	noLabel := terms()
 	noLabel.LabelPolicy = returns.LabelNone
-	ordered := returns.LabelRequested{OperationID: "op1", Carrier: "dhl", At: t0}
-	unknown := returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", At: t0}
-	failed := returns.LabelNotIssued{OperationID: "op1", Code: "address", At: t0}
-	issued := returns.LabelIssued{OperationID: "op1", Carrier: "dhl", LabelRef: "L1", At: now}
+	ordered := returns.LabelRequested{OperationID: "op1", Carrier: "dhl", Head: at(t0)}
+	unknown := returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", Head: at(t0)}
+	failed := returns.LabelNotIssued{OperationID: "op1", Code: "address", Head: at(t0)}
+	issued := returns.LabelIssued{OperationID: "op1", Carrier: "dhl", LabelRef: "L1", Head: at(now)}
 	order := func(id, carrier string) returns.Command {
 		return returns.RequestLabel{ID: returnID, OperationID: id, Carrier: carrier, Now: now}
 	}
@@ -179,9 +179,9 @@ func TestLabels(t *testing.T) {
 		return returns.RecordLabelOutcome{ID: returnID, OperationID: "op1", Outcome: o, Carrier: "dhl", LabelRef: ref, Code: "timeout", Now: now}
 	}
 	odd := func(kind returns.AnomalyKind, ref string) returns.Event {
-		return returns.AnomalyDetected{Kind: kind, Ref: ref, At: now}
+		return returns.AnomalyDetected{Kind: kind, Ref: ref, Head: at(now)}
 	}
-	cancelled := returns.Cancelled{Reason: returns.CancelStaff, At: t0}
+	cancelled := returns.Cancelled{Reason: returns.CancelStaff, Head: at(t0)}
 	runRows(t, map[string]row{
 		"the seller gives no label": {
 			is(asked, approved(noLabel)), order("op1", ""), nil,
@@ -189,13 +189,13 @@ func TestLabels(t *testing.T) {
 		},
 		"one at a time":                     {is(asked, yes, ordered), order("op2", ""), nil, returns.LabelInFlight{OperationID: "op1"}},
 		"unknown is still in flight":        {is(asked, yes, ordered, unknown), order("op2", ""), nil, returns.LabelInFlight{OperationID: "op1"}},
-		"another after a failure":           {is(asked, yes, ordered, failed), order("op2", ""), is(returns.LabelRequested{OperationID: "op2", At: now}), nil},
+		"another after a failure":           {is(asked, yes, ordered, failed), order("op2", ""), is(returns.LabelRequested{OperationID: "op2", Head: at(now)}), nil},
 		"the same again":                    {is(asked, yes, ordered), order("op1", "dhl"), nil, nil},
 		"the same of another carrier":       {is(asked, yes, ordered), order("op1", "ups"), nil, returns.Conflict{What: returns.WhatLabel, ID: "op1"}},
 		"issued":                            {is(asked, yes, ordered), outcome(returns.LabelSucceeded, "L1"), is(issued), nil},
 		"issued after all":                  {is(asked, yes, ordered, unknown), outcome(returns.LabelSucceeded, "L1"), is(issued), nil},
-		"failed after all":                  {is(asked, yes, ordered, unknown), outcome(returns.LabelFailed, ""), is(returns.LabelNotIssued{OperationID: "op1", Code: "timeout", At: now}), nil},
-		"unknown":                           {is(asked, yes, ordered), outcome(returns.LabelUnknown, ""), is(returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", At: now}), nil},
+		"failed after all":                  {is(asked, yes, ordered, unknown), outcome(returns.LabelFailed, ""), is(returns.LabelNotIssued{OperationID: "op1", Code: "timeout", Head: at(now)}), nil},
+		"unknown":                           {is(asked, yes, ordered), outcome(returns.LabelUnknown, ""), is(returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", Head: at(now)}), nil},
 		"unknown is no news once known":     {is(asked, yes, ordered, issued), outcome(returns.LabelUnknown, ""), nil, nil},
 		"unknown is no news after failure":  {is(asked, yes, ordered, failed), outcome(returns.LabelUnknown, ""), nil, nil},
 		"issued twice":                      {is(asked, yes, ordered, issued), outcome(returns.LabelSucceeded, "L1"), nil, nil},
@@ -224,10 +224,10 @@ func TestReceipts(t *testing.T) {
 		return e
 	}
 	surplus := func(id string, items ...returns.Unexpected) returns.Event {
-		return returns.UnexpectedItemsReceived{ReceiptID: id, Location: "BER1", Items: items, At: now}
+		return returns.UnexpectedItemsReceived{ReceiptID: id, Location: "BER1", Items: items, Head: at(now)}
 	}
 	odd := func(kind returns.AnomalyKind, ref string) returns.Event {
-		return returns.AnomalyDetected{Kind: kind, Ref: ref, At: now}
+		return returns.AnomalyDetected{Kind: kind, Ref: ref, Head: at(now)}
 	}
 	shirts := func(n int64) returns.Unexpected { return returns.Unexpected{LineID: "1", SKU: "SHIRT", Quantity: n} }
 	extra := returns.Unexpected{SKU: "TOWEL", Quantity: 1, Note: domain.NewPersonal("a towel")}
@@ -255,11 +255,11 @@ func TestReceipts(t *testing.T) {
 			is(asked), receive("r1", units("1", 1)), is(came("r1", units("1", 1)), odd(returns.AnomalyReceivedBeforeApproval, "r1")), nil,
 		},
 		"when it is over": {
-			is(asked, yes, returns.Cancelled{Reason: returns.CancelOther, At: t0}), receive("r1", units("1", 1)),
+			is(asked, yes, returns.Cancelled{Reason: returns.CancelOther, Head: at(t0)}), receive("r1", units("1", 1)),
 			is(surplus("r1", shirts(1)), odd(returns.AnomalyReceivedAfterEnd, "r1")), nil,
 		},
 		"what expired": {
-			is(asked, yes, received("r1", units("1", 1)), returns.Expired{Lines: []returns.LineQuantity{units("1", 2)}, At: t0}), receive("r2", units("1", 1)),
+			is(asked, yes, received("r1", units("1", 1)), returns.Expired{Lines: []returns.LineQuantity{units("1", 2)}, Head: at(t0)}), receive("r2", units("1", 1)),
 			is(surplus("r2", shirts(1))), nil,
 		},
 		"what was lost": {
@@ -272,10 +272,10 @@ func TestReceipts(t *testing.T) {
 		"sent before it is approved": {
 			is(asked),
 			returns.RecordTracking{ID: returnID, Carrier: "dhl", TrackingNumber: "JD", Now: now},
-			is(returns.InTransit{Carrier: "dhl", TrackingNumber: "JD", At: now}, odd(returns.AnomalySentBeforeApproval, "dhl JD")), nil,
+			is(returns.InTransit{Carrier: "dhl", TrackingNumber: "JD", Head: at(now)}, odd(returns.AnomalySentBeforeApproval, "dhl JD")), nil,
 		},
 		"a parcel again": {
-			is(asked, yes, returns.InTransit{Carrier: "dhl", TrackingNumber: "JD", At: t0}),
+			is(asked, yes, returns.InTransit{Carrier: "dhl", TrackingNumber: "JD", Head: at(t0)}),
 			returns.RecordTracking{ID: returnID, Carrier: "dhl", TrackingNumber: "JD", Now: now},
 			nil, nil,
 		},
@@ -293,16 +293,16 @@ func TestOutcomes(t *testing.T) {
 		return returns.Inspect{ID: returnID, InspectionID: "i1", Lines: lines, Now: now}
 	}
 	done := func(lines ...returns.Grade) []returns.Event {
-		return is(returns.ItemsInspected{InspectionID: "i1", Lines: lines, At: now})
+		return is(returns.ItemsInspected{InspectionID: "i1", Lines: lines, Head: at(now)})
 	}
 	shelved := returns.Grade{LineID: "1", Quantity: 2, Outcome: returns.OutcomeRestocked, Location: "BER1"}
 	regrade := func(n int64, from, to returns.Outcome) returns.Command {
 		return returns.Regrade{ID: returnID, RegradeID: "g1", LineID: "1", Quantity: n, From: from, To: to, Now: now}
 	}
 	regraded := func(n int64, from, to returns.Outcome, location string) []returns.Event {
-		return is(returns.ItemRegraded{RegradeID: "g1", LineID: "1", Quantity: n, From: from, To: to, Location: location, At: now})
+		return is(returns.ItemRegraded{RegradeID: "g1", LineID: "1", Quantity: n, From: from, To: to, Location: location, Head: at(now)})
 	}
-	stocked := returns.Restocked{RestockID: "s1", Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: "BER1", Quantity: 1}}, At: t0}
+	stocked := returns.Restocked{RestockID: "s1", Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: "BER1", Quantity: 1}}, Head: at(t0)}
 	const (
 		restocked = returns.OutcomeRestocked
 		damaged   = returns.OutcomeDamaged

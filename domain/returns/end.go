@@ -87,38 +87,36 @@ type ManualRefund struct {
 
 // Cancelled records that the return was given up.
 type Cancelled struct {
+	Head
 	Reason CancelReason    `msgpack:"reason"`
 	Note   domain.Personal `msgpack:"note,omitempty"`
-	At     domain.Time     `msgpack:"at"`
 }
 
 // Expired records units that did not come in time. What the order handed out for them goes back.
 type Expired struct {
+	Head
 	Lines    []LineQuantity `msgpack:"lines,omitempty"`
 	Deadline domain.Time    `msgpack:"deadline"`
-	At       domain.Time    `msgpack:"at"`
 }
 
 // Closed records that nothing is left to do.
-type Closed struct {
-	At domain.Time `msgpack:"at"`
-}
+type Closed struct{ Head }
 
 // ManualRefundRequired records that a person has to take the refund over.
 type ManualRefundRequired struct {
-	FlagID string      `msgpack:"flag_id,omitempty"`
-	Reason string      `msgpack:"reason,omitempty"`
-	At     domain.Time `msgpack:"at"`
+	Head
+	FlagID string `msgpack:"flag_id,omitempty"`
+	Reason string `msgpack:"reason,omitempty"`
 }
 
 // RecoveryRequired records units that were paid for, by a refund or by a replacement that shipped first, and turn out not to
 // deserve it: they did not come, or not as they should. Somebody has to get it back, from the security if there is one.
 type RecoveryRequired struct {
+	Head
 	Lines           []LineQuantity `msgpack:"lines,omitempty"`
 	Replacement     string         `msgpack:"replacement_order_id,omitempty"` // "" if nothing shipped first
 	SecurityPayment string         `msgpack:"security_payment_id,omitempty"`
 	Security        money.Money    `msgpack:"security"`
-	At              domain.Time    `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -148,32 +146,17 @@ func (FlagManualRefund) CommandType() string { return CommandFlagManualRefund }
 // EventType implements [Event].
 func (Cancelled) EventType() string { return TypeCancelled }
 
-// SchemaVersion implements [Event].
-func (Cancelled) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (Expired) EventType() string { return TypeExpired }
-
-// SchemaVersion implements [Event].
-func (Expired) SchemaVersion() int16 { return schemaFirst }
 
 // EventType implements [Event].
 func (Closed) EventType() string { return TypeClosed }
 
-// SchemaVersion implements [Event].
-func (Closed) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (ManualRefundRequired) EventType() string { return TypeManualRefundRequired }
 
-// SchemaVersion implements [Event].
-func (ManualRefundRequired) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (RecoveryRequired) EventType() string { return TypeRecoveryRequired }
-
-// SchemaVersion implements [Event].
-func (RecoveryRequired) SchemaVersion() int16 { return schemaFirst }
 
 // ended reports whether r has ended as kind for that reason, and refuses another reason.
 func (r *Return) ended(kind EndKind, reason string, what What) (bool, error) {
@@ -213,7 +196,7 @@ func (c Cancel) decide(r *Return) ([]Event, error) {
 		}
 		return nil, transition(r, c)
 	}
-	return r.withRecovery(Cancelled{Reason: c.Reason, Note: c.Note, At: c.Now}, c.Now), nil
+	return r.withRecovery(Cancelled{Head: r.head(c.Now), Reason: c.Reason, Note: c.Note}, c.Now), nil
 }
 
 func (e Cancelled) apply(r *Return) {
@@ -246,7 +229,7 @@ func (c Expire) decide(r *Return) ([]Event, error) {
 		return nil, NotYetDue{Deadline: deadline, Now: c.Now}
 	}
 	lines := r.quantities((*LineState).Outstanding)
-	return r.withRecovery(Expired{Lines: lines, Deadline: deadline, At: c.Now}, c.Now), nil
+	return r.withRecovery(Expired{Head: r.head(c.Now), Lines: lines, Deadline: deadline}, c.Now), nil
 }
 
 func (e Expired) apply(r *Return) {
@@ -266,7 +249,7 @@ func (c Close) decide(r *Return) ([]Event, error) {
 		if !r.settled() {
 			return nil, NotSettled{Restock: r.RestockDue(), Refund: r.RefundDue().Lines}
 		}
-		return r.withRecovery(Closed{At: c.Now}, c.Now), nil
+		return r.withRecovery(Closed{Head: r.head(c.Now)}, c.Now), nil
 	case StatusNone, StatusRequested, StatusApproved, StatusInTransit, StatusPartiallyReceived, StatusReceived,
 		StatusDeclined, StatusCancelled, StatusExpired:
 	}
@@ -288,7 +271,7 @@ func (r *Return) withRecovery(end Event, now domain.Time) []Event {
 	if len(lines) == 0 {
 		return events
 	}
-	e := RecoveryRequired{Lines: lines, Security: money.New(0, r.Currency), At: now}
+	e := RecoveryRequired{Head: r.head(now), Lines: lines, Security: money.New(0, r.Currency)}
 	if x := r.Replacement; x != nil && x.ShipFirst {
 		e.Replacement, e.SecurityPayment, e.Security = x.OrderID, x.SecurityPayment, x.Security
 	}
@@ -332,7 +315,7 @@ func (c FlagManualRefund) decide(r *Return) ([]Event, error) {
 	if f.room("flags", len(r.ManualRefunds), MaxFlags); f.err != nil {
 		return nil, f.err
 	}
-	return []Event{ManualRefundRequired{FlagID: c.FlagID, Reason: c.Reason, At: c.Now}}, nil
+	return []Event{ManualRefundRequired{Head: r.head(c.Now), FlagID: c.FlagID, Reason: c.Reason}}, nil
 }
 
 func (e ManualRefundRequired) apply(r *Return) {

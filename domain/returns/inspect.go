@@ -94,13 +94,14 @@ type Regrade struct {
 
 // ItemsInspected records what became of units.
 type ItemsInspected struct {
-	InspectionID string      `msgpack:"inspection_id,omitempty"`
-	Lines        []Grade     `msgpack:"lines,omitempty"`
-	At           domain.Time `msgpack:"at"`
+	Head
+	InspectionID string  `msgpack:"inspection_id,omitempty"`
+	Lines        []Grade `msgpack:"lines,omitempty"`
 }
 
 // ItemRegraded records that units have another outcome.
 type ItemRegraded struct {
+	Head
 	RegradeID string          `msgpack:"regrade_id,omitempty"`
 	LineID    string          `msgpack:"line_id,omitempty"`
 	Quantity  int64           `msgpack:"quantity"`
@@ -108,7 +109,6 @@ type ItemRegraded struct {
 	To        Outcome         `msgpack:"to"`
 	Location  string          `msgpack:"location,omitempty"` // the shelf, if either is restocked
 	Note      domain.Personal `msgpack:"note,omitempty"`
-	At        domain.Time     `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -126,14 +126,8 @@ func (Regrade) CommandType() string { return CommandRegrade }
 // EventType implements [Event].
 func (ItemsInspected) EventType() string { return TypeItemsInspected }
 
-// SchemaVersion implements [Event].
-func (ItemsInspected) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (ItemRegraded) EventType() string { return TypeItemRegraded }
-
-// SchemaVersion implements [Event].
-func (ItemRegraded) SchemaVersion() int16 { return schemaFirst }
 
 // ungraded returns how many units of l have no outcome.
 func (l *LineState) ungraded() int64 { return max(0, l.Units()-l.Graded()) }
@@ -184,7 +178,7 @@ func (c Inspect) decide(r *Return) ([]Event, error) {
 			return nil, err
 		}
 	}
-	return []Event{ItemsInspected{InspectionID: c.InspectionID, Lines: lines, At: c.Now}}, nil
+	return []Event{ItemsInspected{Head: r.head(c.Now), InspectionID: c.InspectionID, Lines: lines}}, nil
 }
 
 // draft returns a copy of a line that may be changed, the same one each time.
@@ -335,8 +329,8 @@ func (c Regrade) decide(r *Return) ([]Event, error) {
 		return nil, err
 	}
 	return []Event{ItemRegraded{
-		RegradeID: c.RegradeID, LineID: c.LineID, Quantity: c.Quantity, From: c.From, To: c.To, Location: shelf,
-		Note: c.Note, At: c.Now,
+		Head: r.head(c.Now), RegradeID: c.RegradeID, LineID: c.LineID, Quantity: c.Quantity, From: c.From, To: c.To, Location: shelf,
+		Note: c.Note,
 	}}, nil
 }
 

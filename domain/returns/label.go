@@ -61,33 +61,33 @@ type RecordLabelOutcome struct {
 
 // LabelRequested records that a label is about to be asked for.
 type LabelRequested struct {
-	OperationID string      `msgpack:"operation_id,omitempty"`
-	Carrier     string      `msgpack:"carrier,omitempty"`
-	At          domain.Time `msgpack:"at"`
+	Head
+	OperationID string `msgpack:"operation_id,omitempty"`
+	Carrier     string `msgpack:"carrier,omitempty"`
 }
 
 // LabelIssued records that there is a label.
 type LabelIssued struct {
-	OperationID    string      `msgpack:"operation_id,omitempty"`
-	Carrier        string      `msgpack:"carrier,omitempty"`
-	LabelRef       string      `msgpack:"label_ref,omitempty"`
-	TrackingNumber string      `msgpack:"tracking_number,omitempty"`
-	At             domain.Time `msgpack:"at"`
+	Head
+	OperationID    string `msgpack:"operation_id,omitempty"`
+	Carrier        string `msgpack:"carrier,omitempty"`
+	LabelRef       string `msgpack:"label_ref,omitempty"`
+	TrackingNumber string `msgpack:"tracking_number,omitempty"`
 }
 
 // LabelNotIssued records that no label was made.
 type LabelNotIssued struct {
-	OperationID string      `msgpack:"operation_id,omitempty"`
-	Code        string      `msgpack:"code,omitempty"`
-	Retryable   bool        `msgpack:"retryable"`
-	At          domain.Time `msgpack:"at"`
+	Head
+	OperationID string `msgpack:"operation_id,omitempty"`
+	Code        string `msgpack:"code,omitempty"`
+	Retryable   bool   `msgpack:"retryable"`
 }
 
 // LabelOutcomeUnknown records that nobody knows whether a label was made.
 type LabelOutcomeUnknown struct {
-	OperationID string      `msgpack:"operation_id,omitempty"`
-	Code        string      `msgpack:"code,omitempty"` // what happened instead of an answer
-	At          domain.Time `msgpack:"at"`
+	Head
+	OperationID string `msgpack:"operation_id,omitempty"`
+	Code        string `msgpack:"code,omitempty"` // what happened instead of an answer
 }
 
 // ReturnID implements [Command].
@@ -105,26 +105,14 @@ func (RecordLabelOutcome) CommandType() string { return CommandRecordLabelOutcom
 // EventType implements [Event].
 func (LabelRequested) EventType() string { return TypeLabelRequested }
 
-// SchemaVersion implements [Event].
-func (LabelRequested) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (LabelIssued) EventType() string { return TypeLabelIssued }
-
-// SchemaVersion implements [Event].
-func (LabelIssued) SchemaVersion() int16 { return schemaFirst }
 
 // EventType implements [Event].
 func (LabelNotIssued) EventType() string { return TypeLabelFailed }
 
-// SchemaVersion implements [Event].
-func (LabelNotIssued) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (LabelOutcomeUnknown) EventType() string { return TypeLabelOutcomeUnknown }
-
-// SchemaVersion implements [Event].
-func (LabelOutcomeUnknown) SchemaVersion() int16 { return schemaFirst }
 
 // label returns the label of an operation, nil if there is none.
 func (r *Return) label(operationID string) *Label {
@@ -174,7 +162,7 @@ func (c RequestLabel) decide(r *Return) ([]Event, error) {
 	if f.room("labels", len(r.Labels), MaxParcels); f.err != nil {
 		return nil, f.err
 	}
-	return []Event{LabelRequested{OperationID: c.OperationID, Carrier: c.Carrier, At: c.Now}}, nil
+	return []Event{LabelRequested{Head: r.head(c.Now), OperationID: c.OperationID, Carrier: c.Carrier}}, nil
 }
 
 func (e LabelRequested) apply(r *Return) {
@@ -196,14 +184,14 @@ func (c RecordLabelOutcome) decide(r *Return) ([]Event, error) {
 	case LabelFailed:
 		switch l.State {
 		case LabelRequestedState, LabelUnknownState:
-			return []Event{LabelNotIssued{OperationID: c.OperationID, Code: c.Code, Retryable: c.Retryable, At: c.Now}}, nil
+			return []Event{LabelNotIssued{Head: r.head(c.Now), OperationID: c.OperationID, Code: c.Code, Retryable: c.Retryable}}, nil
 		case LabelIssuedState:
 			return r.anomalous(nil, AnomalyLabelContradicted, c.OperationID+" failed", c.Now)
 		case LabelFailedState:
 		}
 	case LabelUnknown:
 		if l.State == LabelRequestedState {
-			return []Event{LabelOutcomeUnknown{OperationID: c.OperationID, Code: c.Code, At: c.Now}}, nil
+			return []Event{LabelOutcomeUnknown{Head: r.head(c.Now), OperationID: c.OperationID, Code: c.Code}}, nil
 		}
 	}
 	return nil, nil // known, or known better
@@ -212,7 +200,7 @@ func (c RecordLabelOutcome) decide(r *Return) ([]Event, error) {
 // issued records a label that was made, and says so if it should not have been.
 func (c RecordLabelOutcome) issued(r *Return, l *Label) ([]Event, error) {
 	issued := LabelIssued{
-		OperationID: c.OperationID, Carrier: c.Carrier, LabelRef: c.LabelRef, TrackingNumber: c.TrackingNumber, At: c.Now,
+		Head: r.head(c.Now), OperationID: c.OperationID, Carrier: c.Carrier, LabelRef: c.LabelRef, TrackingNumber: c.TrackingNumber,
 	}
 	switch {
 	case l.State == LabelIssuedState:

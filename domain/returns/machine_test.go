@@ -31,7 +31,7 @@ func inStatus(tb testing.TB, s returns.Status) *returns.Return {
 	case returns.StatusApproved:
 		return evolve(asked, yes)
 	case returns.StatusInTransit:
-		return evolve(asked, yes, returns.InTransit{Carrier: "dhl", TrackingNumber: "JD00", At: t0})
+		return evolve(asked, yes, returns.InTransit{Carrier: "dhl", TrackingNumber: "JD00", Head: at(t0)})
 	case returns.StatusPartiallyReceived:
 		return evolve(asked, yes, received("r0", units("1", 2)))
 	case returns.StatusReceived:
@@ -39,13 +39,13 @@ func inStatus(tb testing.TB, s returns.Status) *returns.Return {
 	case returns.StatusInspected:
 		return evolve(asked, yes, all, damaged)
 	case returns.StatusClosed:
-		return evolve(asked, yes, all, damaged, returns.Closed{At: t0})
+		return evolve(asked, yes, all, damaged, returns.Closed{Head: at(t0)})
 	case returns.StatusDeclined:
-		return evolve(asked, returns.Declined{Reason: returns.DeclineOther, At: t0})
+		return evolve(asked, returns.Declined{Reason: returns.DeclineOther, Head: at(t0)})
 	case returns.StatusCancelled:
-		return evolve(asked, yes, returns.Cancelled{Reason: returns.CancelOther, At: t0})
+		return evolve(asked, yes, returns.Cancelled{Reason: returns.CancelOther, Head: at(t0)})
 	case returns.StatusExpired:
-		return evolve(asked, yes, returns.Expired{Lines: authorisation().Lines, Deadline: t0, At: t0})
+		return evolve(asked, yes, returns.Expired{Lines: authorisation().Lines, Deadline: t0, Head: at(t0)})
 	}
 	tb.Fatalf("no return in status %s", s)
 	return nil

@@ -51,25 +51,25 @@ type Receive struct {
 
 // InTransit records that a parcel is under way.
 type InTransit struct {
-	Carrier        string      `msgpack:"carrier,omitempty"`
-	TrackingNumber string      `msgpack:"tracking_number,omitempty"`
-	At             domain.Time `msgpack:"at"`
+	Head
+	Carrier        string `msgpack:"carrier,omitempty"`
+	TrackingNumber string `msgpack:"tracking_number,omitempty"`
 }
 
 // ItemsReceived records units that came in.
 type ItemsReceived struct {
+	Head
 	ReceiptID string         `msgpack:"receipt_id,omitempty"`
 	Location  string         `msgpack:"location,omitempty"`
 	Lines     []LineQuantity `msgpack:"lines,omitempty"`
-	At        domain.Time    `msgpack:"at"`
 }
 
 // UnexpectedItemsReceived records what came in and was not asked for. Somebody has to decide what becomes of it.
 type UnexpectedItemsReceived struct {
+	Head
 	ReceiptID string       `msgpack:"receipt_id,omitempty"`
 	Location  string       `msgpack:"location,omitempty"`
 	Items     []Unexpected `msgpack:"items,omitempty"`
-	At        domain.Time  `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -87,20 +87,11 @@ func (Receive) CommandType() string { return CommandReceive }
 // EventType implements [Event].
 func (InTransit) EventType() string { return TypeInTransit }
 
-// SchemaVersion implements [Event].
-func (InTransit) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (ItemsReceived) EventType() string { return TypeItemsReceived }
 
-// SchemaVersion implements [Event].
-func (ItemsReceived) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (UnexpectedItemsReceived) EventType() string { return TypeUnexpectedItemsReceived }
-
-// SchemaVersion implements [Event].
-func (UnexpectedItemsReceived) SchemaVersion() int16 { return schemaFirst }
 
 func (c RecordTracking) decide(r *Return) ([]Event, error) {
 	f := new(fields)
@@ -117,7 +108,7 @@ func (c RecordTracking) decide(r *Return) ([]Event, error) {
 	if f.room("parcels", len(r.Parcels), MaxParcels); f.err != nil {
 		return nil, f.err
 	}
-	events := []Event{InTransit{Carrier: c.Carrier, TrackingNumber: c.TrackingNumber, At: c.Now}}
+	events := []Event{InTransit{Head: r.head(c.Now), Carrier: c.Carrier, TrackingNumber: c.TrackingNumber}}
 	ref := c.Carrier + " " + c.TrackingNumber
 	switch {
 	case r.Status().Final():
@@ -129,7 +120,7 @@ func (c RecordTracking) decide(r *Return) ([]Event, error) {
 }
 
 func (e InTransit) apply(r *Return) {
-	r.Parcels = append(r.Parcels, Parcel(e))
+	r.Parcels = append(r.Parcels, Parcel{Carrier: e.Carrier, TrackingNumber: e.TrackingNumber, At: e.At})
 	r.UpdatedAt = e.At
 }
 
@@ -150,10 +141,10 @@ func (c Receive) decide(r *Return) ([]Event, error) {
 	counted, unexpected, found := c.sort(r)
 	var events []Event
 	if len(counted) > 0 {
-		events = append(events, ItemsReceived{ReceiptID: c.ReceiptID, Location: c.Location, Lines: counted, At: c.Now})
+		events = append(events, ItemsReceived{Head: r.head(c.Now), ReceiptID: c.ReceiptID, Location: c.Location, Lines: counted})
 	}
 	if len(unexpected) > 0 {
-		events = append(events, UnexpectedItemsReceived{ReceiptID: c.ReceiptID, Location: c.Location, Items: unexpected, At: c.Now})
+		events = append(events, UnexpectedItemsReceived{Head: r.head(c.Now), ReceiptID: c.ReceiptID, Location: c.Location, Items: unexpected})
 	}
 	switch {
 	case r.Status().Final():

@@ -29,12 +29,12 @@ type LinkReplacement struct {
 
 // ReplacementLinked records which order replaces the goods.
 type ReplacementLinked struct {
-	OrderID         string      `msgpack:"order_id,omitempty"`
+	Head
+	Replacement     string      `msgpack:"replacement_order_id,omitempty"`
 	Total           money.Money `msgpack:"total"`
 	ShipFirst       bool        `msgpack:"ship_first"`
 	SecurityPayment string      `msgpack:"security_payment_id,omitempty"`
 	Security        money.Money `msgpack:"security"`
-	At              domain.Time `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -45,9 +45,6 @@ func (LinkReplacement) CommandType() string { return CommandLinkReplacement }
 
 // EventType implements [Event].
 func (ReplacementLinked) EventType() string { return TypeReplacementLinked }
-
-// SchemaVersion implements [Event].
-func (ReplacementLinked) SchemaVersion() int16 { return schemaFirst }
 
 func (r *Return) mayLink() bool {
 	return r.Status().open() && r.Replacement == nil && r.replaces()
@@ -79,7 +76,7 @@ func (c LinkReplacement) decide(r *Return) ([]Event, error) {
 		return nil, transition(r, c)
 	}
 	return []Event{ReplacementLinked{
-		OrderID: c.OrderID, Total: c.Total, ShipFirst: c.ShipFirst, SecurityPayment: c.SecurityPayment, Security: c.Security, At: c.Now,
+		Head: r.head(c.Now), Replacement: c.OrderID, Total: c.Total, ShipFirst: c.ShipFirst, SecurityPayment: c.SecurityPayment, Security: c.Security,
 	}}, nil
 }
 
@@ -104,8 +101,9 @@ func (c LinkReplacement) check(r *Return) error {
 }
 
 func (e ReplacementLinked) apply(r *Return) {
-	replacement := Replacement(e)
-	r.Replacement = &replacement
+	r.Replacement = &Replacement{
+		OrderID: e.Replacement, Total: e.Total, ShipFirst: e.ShipFirst, SecurityPayment: e.SecurityPayment, Security: e.Security, At: e.At,
+	}
 	r.UpdatedAt = e.At
 }
 

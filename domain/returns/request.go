@@ -59,15 +59,14 @@ type Request struct {
 
 // Requested records that a return was asked for.
 type Requested struct {
+	Head
 	ReturnID   ID              `msgpack:"return_id"`
-	OrderID    string          `msgpack:"order_id,omitempty"`
 	Currency   money.Currency  `msgpack:"currency"`
 	Lines      []Line          `msgpack:"lines,omitempty"`
 	Resolution Resolution      `msgpack:"resolution"`
 	Evidence   []string        `msgpack:"evidence,omitempty"`
 	Note       domain.Personal `msgpack:"note,omitempty"`
 	WindowEnds domain.Time     `msgpack:"window_ends,omitempty"` // zero for ever
-	At         domain.Time     `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -78,9 +77,6 @@ func (Request) CommandType() string { return CommandRequest }
 
 // EventType implements [Event].
 func (Requested) EventType() string { return TypeRequested }
-
-// SchemaVersion implements [Event].
-func (Requested) SchemaVersion() int16 { return schemaFirst }
 
 func (c Request) decide(r *Return) ([]Event, error) {
 	c = c.withDefaults()
@@ -97,8 +93,8 @@ func (c Request) decide(r *Return) ([]Event, error) {
 		return nil, WindowClosed{WindowEnds: c.WindowEnds, Now: c.Now}
 	}
 	return []Event{Requested{
-		ReturnID: c.ID, OrderID: c.OrderID, Currency: c.Currency, Lines: c.Lines, Resolution: c.Resolution,
-		Evidence: c.Evidence, Note: c.Note, WindowEnds: c.WindowEnds, At: c.Now,
+		Head: Head{OrderID: c.OrderID, At: c.Now}, ReturnID: c.ID, Currency: c.Currency, Lines: c.Lines, Resolution: c.Resolution,
+		Evidence: c.Evidence, Note: c.Note, WindowEnds: c.WindowEnds,
 	}}, nil
 }
 

@@ -54,6 +54,8 @@ package returns
 import (
 	"strconv"
 	"strings"
+
+	"waybill/domain"
 )
 
 // ID names a return: a UUIDv7 in its text form.
@@ -145,7 +147,7 @@ func (s Status) Final() bool {
 // open reports whether a return of status s is approved and not over.
 func (s Status) open() bool { return s != StatusNone && s != StatusRequested && !s.Final() }
 
-// Event is something that happened to a return.
+// Event is something that happened to a return. Every event embeds a [Head].
 //
 //sumtype:decl
 type Event interface {
@@ -153,9 +155,26 @@ type Event interface {
 	EventType() string
 	// SchemaVersion returns the number of the stored form that [Encode] writes.
 	SchemaVersion() int16
+	// Order returns the id of the order whose goods are returned.
+	Order() string
 	// apply folds the event into r, which it owns. It seals the set.
 	apply(r *Return)
 }
+
+// Head is what every event says: whose goods are returned. So nobody who reads an event has to look that up.
+type Head struct {
+	OrderID string      `msgpack:"order_id,omitempty"`
+	At      domain.Time `msgpack:"at"` // when it was recorded
+}
+
+// Order implements part of [Event].
+func (h Head) Order() string { return h.OrderID }
+
+// SchemaVersion implements part of [Event]: all events have kept their first form so far.
+func (Head) SchemaVersion() int16 { return schemaFirst }
+
+// head returns what an event of r begins with.
+func (r *Return) head(now domain.Time) Head { return Head{OrderID: r.OrderID, At: now} }
 
 // Command is a request to change a return.
 //

@@ -18,6 +18,9 @@ const (
 	otherID  string     = "0198c0de-0000-7000-8000-000000000002"
 )
 
+// at is what an event of these tests begins with.
+func at(t domain.Time) returns.Head { return returns.Head{OrderID: orderID, At: t} }
+
 func eur(minor int64) money.Money { return money.New(minor, "EUR") }
 
 func units(line string, n int64) returns.LineQuantity {
@@ -63,16 +66,18 @@ func terms() returns.Approval {
 }
 
 // approved returns the event of an accepted approval with these terms.
-func approved(a returns.Approval) returns.Approved { return returns.Approved{Approval: a, At: t0} }
+func approved(a returns.Approval) returns.Approved {
+	return returns.Approved{Approval: a, Head: at(t0)}
+}
 
 // graded returns the event of an inspection.
 func graded(id string, lines ...returns.Grade) returns.ItemsInspected {
-	return returns.ItemsInspected{InspectionID: id, Lines: lines, At: t0}
+	return returns.ItemsInspected{InspectionID: id, Lines: lines, Head: at(t0)}
 }
 
 // received returns the event of a receipt at BER1.
 func received(id string, lines ...returns.LineQuantity) returns.ItemsReceived {
-	return returns.ItemsReceived{ReceiptID: id, Location: "BER1", Lines: lines, At: t0}
+	return returns.ItemsReceived{ReceiptID: id, Location: "BER1", Lines: lines, Head: at(t0)}
 }
 
 // samples returns one of every event, with every field set.
@@ -82,38 +87,38 @@ func samples(tb testing.TB) []returns.Event {
 	return []returns.Event{
 		requested(tb),
 		approved(terms()),
-		returns.LabelRequested{OperationID: "op1", Carrier: "dhl", At: t0},
-		returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", At: t0},
-		returns.LabelNotIssued{OperationID: "op1", Code: "address", Retryable: true, At: t0},
-		returns.LabelIssued{OperationID: "op1", Carrier: "dhl", LabelRef: "blob:3", TrackingNumber: "JD01", At: t0},
-		returns.InTransit{Carrier: "dhl", TrackingNumber: "JD01", At: t0},
+		returns.LabelRequested{OperationID: "op1", Carrier: "dhl", Head: at(t0)},
+		returns.LabelOutcomeUnknown{OperationID: "op1", Code: "timeout", Head: at(t0)},
+		returns.LabelNotIssued{OperationID: "op1", Code: "address", Retryable: true, Head: at(t0)},
+		returns.LabelIssued{OperationID: "op1", Carrier: "dhl", LabelRef: "blob:3", TrackingNumber: "JD01", Head: at(t0)},
+		returns.InTransit{Carrier: "dhl", TrackingNumber: "JD01", Head: at(t0)},
 		received("r1", units("1", 2), units("2", 1)),
 		returns.UnexpectedItemsReceived{ReceiptID: "r1", Location: "BER1", Items: []returns.Unexpected{
 			{LineID: "1", SKU: "SHIRT", Quantity: 1}, {SKU: "TOWEL", Quantity: 2, Note: note},
-		}, At: t0},
+		}, Head: at(t0)},
 		graded("i1", returns.Grade{LineID: "1", Quantity: 2, Outcome: returns.OutcomeRestocked, Location: "BER1", Note: note},
 			returns.Grade{LineID: "2", Quantity: 1, Outcome: returns.OutcomeProcessingRequired}),
 		returns.ItemRegraded{
 			RegradeID: "g1", LineID: "2", Quantity: 1, From: returns.OutcomeProcessingRequired, To: returns.OutcomeRestocked,
-			Location: "BER1", Note: note, At: t0,
+			Location: "BER1", Note: note, Head: at(t0),
 		},
-		returns.Restocked{RestockID: "s1", Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: "BER1", Quantity: 2}}, At: t0},
+		returns.Restocked{RestockID: "s1", Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: "BER1", Quantity: 2}}, Head: at(t0)},
 		returns.RefundGranted{
 			RefundID: "f1", Lines: []returns.RefundLine{{LineID: "1", Quantity: 2, Amount: eur(1933)}},
-			Shipping: eur(450), Fees: eur(500), Total: eur(1883), At: t0,
+			Shipping: eur(450), Fees: eur(500), Total: eur(1883), Head: at(t0),
 		},
 		returns.ReplacementLinked{
-			OrderID: otherID, Total: eur(1500), ShipFirst: true, SecurityPayment: "p1", Security: eur(1500), At: t0,
+			Replacement: otherID, Total: eur(1500), ShipFirst: true, SecurityPayment: "p1", Security: eur(1500), Head: at(t0),
 		},
-		returns.ManualRefundRequired{FlagID: "m1", Reason: "the card is closed", At: t0},
-		returns.AnomalyDetected{Kind: returns.AnomalyReceivedAfterEnd, Ref: "r2", At: t0},
-		returns.Expired{Lines: []returns.LineQuantity{units("1", 1)}, Deadline: t0, At: t0 + 1},
+		returns.ManualRefundRequired{FlagID: "m1", Reason: "the card is closed", Head: at(t0)},
+		returns.AnomalyDetected{Kind: returns.AnomalyReceivedAfterEnd, Ref: "r2", Head: at(t0)},
+		returns.Expired{Lines: []returns.LineQuantity{units("1", 1)}, Deadline: t0, Head: at(t0 + 1)},
 		returns.RecoveryRequired{
-			Lines: []returns.LineQuantity{units("1", 1)}, Replacement: otherID, SecurityPayment: "p1", Security: eur(1500), At: t0 + 1,
+			Lines: []returns.LineQuantity{units("1", 1)}, Replacement: otherID, SecurityPayment: "p1", Security: eur(1500), Head: at(t0 + 1),
 		},
-		returns.Declined{Reason: returns.DeclineFraud, Note: note, At: t0},
-		returns.Cancelled{Reason: returns.CancelStaff, Note: note, At: t0},
-		returns.Closed{At: t0},
+		returns.Declined{Reason: returns.DeclineFraud, Note: note, Head: at(t0)},
+		returns.Cancelled{Reason: returns.CancelStaff, Note: note, Head: at(t0)},
+		returns.Closed{Head: at(t0)},
 	}
 }
 

@@ -54,19 +54,19 @@ type RecordRefundGranted struct {
 
 // Restocked records units that stock has taken.
 type Restocked struct {
+	Head
 	RestockID string        `msgpack:"restock_id,omitempty"`
 	Lines     []RestockLine `msgpack:"lines,omitempty"`
-	At        domain.Time   `msgpack:"at"`
 }
 
 // RefundGranted records a refund that the order has granted.
 type RefundGranted struct {
+	Head
 	RefundID string       `msgpack:"refund_id,omitempty"`
 	Lines    []RefundLine `msgpack:"lines,omitempty"`
 	Shipping money.Money  `msgpack:"shipping"`
 	Fees     money.Money  `msgpack:"fees"`
 	Total    money.Money  `msgpack:"total"` // amounts + shipping − fees
-	At       domain.Time  `msgpack:"at"`
 }
 
 // ReturnID implements [Command].
@@ -84,14 +84,8 @@ func (RecordRefundGranted) CommandType() string { return CommandRecordRefundGran
 // EventType implements [Event].
 func (Restocked) EventType() string { return TypeRestocked }
 
-// SchemaVersion implements [Event].
-func (Restocked) SchemaVersion() int16 { return schemaFirst }
-
 // EventType implements [Event].
 func (RefundGranted) EventType() string { return TypeRefundGranted }
-
-// SchemaVersion implements [Event].
-func (RefundGranted) SchemaVersion() int16 { return schemaFirst }
 
 func (c RecordRestocked) decide(r *Return) ([]Event, error) {
 	if err := c.check(); err != nil {
@@ -123,7 +117,7 @@ func (c RecordRestocked) decide(r *Return) ([]Event, error) {
 	if f.room("restocks", len(r.Restocks), MaxSteps); f.err != nil {
 		return nil, f.err
 	}
-	return []Event{Restocked{RestockID: c.RestockID, Lines: lines, At: c.Now}}, nil
+	return []Event{Restocked{Head: r.head(c.Now), RestockID: c.RestockID, Lines: lines}}, nil
 }
 
 func (c RecordRestocked) check() error {
@@ -195,7 +189,7 @@ func (c RecordRefundGranted) decide(r *Return) ([]Event, error) {
 		return nil, f.err
 	}
 	return []Event{RefundGranted{
-		RefundID: c.RefundID, Lines: c.Lines, Shipping: c.Shipping, Fees: c.Fees, Total: c.Total, At: c.Now,
+		Head: r.head(c.Now), RefundID: c.RefundID, Lines: c.Lines, Shipping: c.Shipping, Fees: c.Fees, Total: c.Total,
 	}}, nil
 }
 

@@ -33,7 +33,7 @@ func TestRestocks(t *testing.T) {
 		return returns.RecordRestocked{ID: returnID, RestockID: id, Lines: []returns.RestockLine{{LineID: "1", Location: place, Quantity: n}}, Now: now}
 	}
 	took := func(id, place string, n int64) returns.Event {
-		return returns.Restocked{RestockID: id, Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: place, Quantity: n}}, At: now}
+		return returns.Restocked{RestockID: id, Lines: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: place, Quantity: n}}, Head: at(now)}
 	}
 	given := []returns.Event{
 		requested(t), approved(terms()), received("r1", units("1", 3)),
@@ -79,13 +79,13 @@ func TestRefundDue(t *testing.T) {
 		{"one is in processing", grade(1, returns.OutcomeProcessingRequired), 3, 2, 0},
 		{"one is as new", grade(1, returns.OutcomeRestocked), 3, 2, 1},
 		{"that in processing is another thing", returns.ItemRegraded{
-			RegradeID: "g", LineID: "1", Quantity: 1, From: returns.OutcomeProcessingRequired, To: returns.OutcomeWrongItem, At: t0,
+			RegradeID: "g", LineID: "1", Quantity: 1, From: returns.OutcomeProcessingRequired, To: returns.OutcomeWrongItem, Head: at(t0),
 		}, 2, 1, 1},
 		{"the third is lost", grade(1, returns.OutcomeLostInTransit), 2, 2, 2},
 		{"and it is found missing", returns.ItemRegraded{
-			RegradeID: "h", LineID: "1", Quantity: 1, From: returns.OutcomeLostInTransit, To: returns.OutcomeMissing, At: t0,
+			RegradeID: "h", LineID: "1", Quantity: 1, From: returns.OutcomeLostInTransit, To: returns.OutcomeMissing, Head: at(t0),
 		}, 1, 1, 1},
-		{"a person takes it over", returns.ManualRefundRequired{FlagID: "m", Reason: "card closed", At: t0}, 0, 0, 0},
+		{"a person takes it over", returns.ManualRefundRequired{FlagID: "m", Reason: "card closed", Head: at(t0)}, 0, 0, 0},
 	}
 	for trigger, want := range map[returns.Trigger]func(int) int64{
 		returns.TriggerApproval:   func(n int) int64 { return steps[n].approval },
@@ -117,7 +117,7 @@ func TestRefunds(t *testing.T) {
 	given := []returns.Event{requested(t), approved(terms()), received("r1", units("1", 3)), graded("i1", returns.Grade{LineID: "1", Quantity: 3, Outcome: returns.OutcomeDamaged})}
 	r := evolve(given...)
 	event := func(c returns.RecordRefundGranted) returns.Event {
-		return returns.RefundGranted{RefundID: c.RefundID, Lines: c.Lines, Shipping: c.Shipping, Fees: c.Fees, Total: c.Total, At: c.Now}
+		return returns.RefundGranted{RefundID: c.RefundID, Lines: c.Lines, Shipping: c.Shipping, Fees: c.Fees, Total: c.Total, Head: at(c.Now)}
 	}
 	with := func(more ...returns.Event) []returns.Event {
 		return append(append([]returns.Event{}, given...), more...)
@@ -146,7 +146,7 @@ func TestRefunds(t *testing.T) {
 		"in another currency": {given, change(one, func(c *returns.RecordRefundGranted) {
 			c.Lines = []returns.RefundLine{{LineID: "1", Quantity: 1, Amount: money.New(1, "USD")}}
 		}), nil, returns.CurrencyMismatch{Field: "lines[0].amount", Expected: "EUR", Actual: "USD"}},
-		"by hand, when a person has taken it over": {with(returns.ManualRefundRequired{FlagID: "m", Reason: "x", At: t0}), one, is(event(one)), nil},
+		"by hand, when a person has taken it over": {with(returns.ManualRefundRequired{FlagID: "m", Reason: "x", Head: at(t0)}), one, is(event(one)), nil},
 	})
 	if due := evolve(with(event(one))...).RefundDue(); due.Fees != eur(0) || due.Shipping != eur(0) || !reflect.DeepEqual(due.Lines, []returns.LineQuantity{units("1", 2)}) {
 		t.Errorf("due are %+v", due)
@@ -159,15 +159,15 @@ func TestEnds(t *testing.T) {
 	atOnce := terms()
 	atOnce.Trigger, atOnce.Fees = returns.TriggerApproval, nil
 	asked, yes := requested(t), approved(atOnce)
-	paid := returns.RefundGranted{RefundID: "f1", Lines: []returns.RefundLine{amount("1", 3, 3000), amount("2", 1, 500)}, Total: eur(3500), At: t0}
-	swap := returns.ReplacementLinked{OrderID: otherID, Total: eur(1500), ShipFirst: true, SecurityPayment: "p1", Security: eur(1500), At: t0}
+	paid := returns.RefundGranted{RefundID: "f1", Lines: []returns.RefundLine{amount("1", 3, 3000), amount("2", 1, 500)}, Total: eur(3500), Head: at(t0)}
+	swap := returns.ReplacementLinked{Replacement: otherID, Total: eur(1500), ShipFirst: true, SecurityPayment: "p1", Security: eur(1500), Head: at(t0)}
 	recovery := func(lines ...returns.LineQuantity) returns.RecoveryRequired {
-		return returns.RecoveryRequired{Lines: lines, Security: eur(0), At: now}
+		return returns.RecoveryRequired{Lines: lines, Security: eur(0), Head: at(now)}
 	}
 	secured := recovery(units("1", 3), units("2", 1))
 	secured.Replacement, secured.SecurityPayment, secured.Security = otherID, "p1", eur(1500)
 	expired := func(lines ...returns.LineQuantity) returns.Event {
-		return returns.Expired{Lines: lines, Deadline: terms().ExpiresAt, At: now}
+		return returns.Expired{Lines: lines, Deadline: terms().ExpiresAt, Head: at(now)}
 	}
 	shut, expire := returns.Close{ID: returnID, Now: now}, returns.Expire{ID: returnID, Now: now}
 	all := received("r1", units("1", 3), units("2", 1))
@@ -187,8 +187,8 @@ func TestEnds(t *testing.T) {
 	runRows(t, map[string]row{
 		"refunded at once, never came":     {is(asked, yes, paid), expire, is(expired(units("1", 3), units("2", 1)), recovery(units("1", 3), units("2", 1))), nil},
 		"refunded at once, partly came":    {is(asked, yes, paid, received("r1", units("1", 2))), expire, is(expired(units("1", 1), units("2", 1)), recovery(units("1", 1), units("2", 1))), nil},
-		"refunded at once, cancelled":      {is(asked, yes, paid), returns.Cancel{ID: returnID, Now: now}, is(returns.Cancelled{Reason: returns.CancelOther, At: now}, recovery(units("1", 3), units("2", 1))), nil},
-		"refunded at once, one missing":    {is(asked, yes, paid, received("r1", units("1", 2)), mixed), shut, is(returns.Closed{At: now}, recovery(units("1", 1))), nil},
+		"refunded at once, cancelled":      {is(asked, yes, paid), returns.Cancel{ID: returnID, Now: now}, is(returns.Cancelled{Reason: returns.CancelOther, Head: at(now)}, recovery(units("1", 3), units("2", 1))), nil},
+		"refunded at once, one missing":    {is(asked, yes, paid, received("r1", units("1", 2)), mixed), shut, is(returns.Closed{Head: at(now)}, recovery(units("1", 1))), nil},
 		"nothing paid, never came":         {is(asked, yes), expire, is(expired(units("1", 3), units("2", 1))), nil},
 		"shipped first, never came":        {is(asked, yes, swap), expire, is(expired(units("1", 3), units("2", 1)), secured), nil},
 		"closed with units due":            {is(asked, yes, all, shelved), shut, nil, returns.NotSettled{Restock: []returns.RestockLine{{LineID: "1", SKU: "SHIRT", Location: "BER1", Quantity: 3}}, Refund: []returns.LineQuantity{units("1", 3)}}},
