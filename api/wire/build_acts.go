@@ -127,3 +127,40 @@ func (b *BackorderPolicy) Build(s Stamp) (Built, *problem.Problem) {
 func (q *SafetyStock) Build(s Stamp) (Built, *problem.Problem) {
 	return onItem(q.SKU, q.Location, stock.SetSafetyStock{Key: key(q.SKU, q.Location), Quantity: q.Quantity, Now: domain.TimeOf(s.Now)})
 }
+
+// Build implements [Payload].
+func (u *MakeUnavailable) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(u.SKU, u.Location, stock.MakeUnavailable{
+		Key: key(u.SKU, u.Location), MovementID: idOr(u.MovementID, s), Bucket: stock.Bucket(u.Bucket), Quantity: u.Quantity,
+		Reason: u.Reason, Ref: u.Ref, Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (a *MakeAvailable) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(a.SKU, a.Location, stock.MakeAvailable{
+		Key: key(a.SKU, a.Location), MovementID: idOr(a.MovementID, s), Bucket: stock.Bucket(a.Bucket), Quantity: a.Quantity,
+		Reason: a.Reason, Ref: a.Ref, Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (t *TransferOut) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(t.SKU, t.Location, stock.TransferOut{
+		Key: key(t.SKU, t.Location), TransferID: idOr(t.TransferID, s), To: t.To, Quantity: t.Quantity,
+		Reason: t.Reason, Ref: t.Ref, Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (t *TransferIn) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(t.SKU, t.Location, stock.TransferIn{
+		Key: key(t.SKU, t.Location), TransferID: t.TransferID, From: t.From, Quantity: t.Quantity,
+		Reason: t.Reason, Ref: t.Ref, Now: domain.TimeOf(s.Now),
+	})
+}
+
+// Build implements [Payload].
+func (q *Threshold) Build(s Stamp) (Built, *problem.Problem) {
+	return onItem(q.SKU, q.Location, stock.SetThreshold{Key: key(q.SKU, q.Location), Quantity: q.Quantity, Now: domain.TimeOf(s.Now)})
+}

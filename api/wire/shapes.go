@@ -206,6 +206,57 @@ type BackorderPolicy struct {
 	Limit    int64  `json:"limit" minimum:"0" doc:"0 for none"`
 }
 
+// MakeUnavailable puts units aside that lie there and cannot be sold: stock.make_unavailable.
+type MakeUnavailable struct {
+	SKU        string `json:"sku"`
+	Location   string `json:"location"`
+	MovementID string `json:"movement_id,omitempty" doc:"Makes a repeated one harmless; the command's id if absent"`
+	Bucket     string `json:"bucket" enum:"damaged,quality_control,other"`
+	Quantity   int64  `json:"quantity" minimum:"1"`
+	Reason     string `json:"reason,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// MakeAvailable lets units be sold that were put aside: stock.make_available.
+type MakeAvailable struct {
+	SKU        string `json:"sku"`
+	Location   string `json:"location"`
+	MovementID string `json:"movement_id,omitempty" doc:"Makes a repeated one harmless; the command's id if absent"`
+	Bucket     string `json:"bucket" enum:"damaged,quality_control,other"`
+	Quantity   int64  `json:"quantity" minimum:"1"`
+	Reason     string `json:"reason,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// TransferOut sends units to another location: stock.transfer_out.
+type TransferOut struct {
+	SKU        string `json:"sku"`
+	Location   string `json:"location"`
+	TransferID string `json:"transfer_id,omitempty" doc:"Makes a repeated transfer harmless, and names it to the other location; the command's id if absent"`
+	To         string `json:"to" doc:"The other location"`
+	Quantity   int64  `json:"quantity" minimum:"1"`
+	Reason     string `json:"reason,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// TransferIn receives units from another location: stock.transfer_in.
+type TransferIn struct {
+	SKU        string `json:"sku"`
+	Location   string `json:"location"`
+	TransferID string `json:"transfer_id" doc:"That of the transfer out; makes a repeated transfer harmless"`
+	From       string `json:"from" doc:"The other location"`
+	Quantity   int64  `json:"quantity" minimum:"1"`
+	Reason     string `json:"reason,omitempty"`
+	Ref        string `json:"ref,omitempty"`
+}
+
+// Threshold says below how many available units an item is low: stock.set_threshold.
+type Threshold struct {
+	SKU      string `json:"sku"`
+	Location string `json:"location"`
+	Quantity int64  `json:"quantity" minimum:"0" doc:"0 for none"`
+}
+
 // SafetyStock says how many units are kept back: stock.set_safety_stock.
 type SafetyStock struct {
 	SKU      string `json:"sku"`

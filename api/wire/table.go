@@ -163,6 +163,28 @@ func stockSpecs() []Spec {
 			Example: `{` + item + `,"counted":98}`,
 		},
 		{
+			Type: stock.CommandMakeUnavailable, Summary: "Put units aside that cannot be sold", Scope: auth.StockWrite,
+			Path:  "/v1/stock/{sku}/{location}/make-unavailable",
+			Shape: MakeUnavailable{}, fresh: func() Payload { return new(MakeUnavailable) },
+			Example: `{` + item + `,"bucket":"quality_control","quantity":2,"reason":"torn box"}`,
+		},
+		{
+			Type: stock.CommandMakeAvailable, Summary: "Sell units after all that were put aside", Scope: auth.StockWrite,
+			Path:  "/v1/stock/{sku}/{location}/make-available",
+			Shape: MakeAvailable{}, fresh: func() Payload { return new(MakeAvailable) },
+			Example: `{` + item + `,"bucket":"quality_control","quantity":1}`,
+		},
+		{
+			Type: stock.CommandTransferOut, Summary: "Send units to another location", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/transfer-out",
+			Shape: TransferOut{}, fresh: func() Payload { return new(TransferOut) },
+			Example: `{` + item + `,"transfer_id":"truck-7","to":"HAM2","quantity":10}`,
+		},
+		{
+			Type: stock.CommandTransferIn, Summary: "Receive units from another location", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/transfer-in",
+			Shape: TransferIn{}, fresh: func() Payload { return new(TransferIn) },
+			Example: `{` + item + `,"transfer_id":"truck-8","from":"HAM2","quantity":10}`,
+		},
+		{
 			Type: stock.CommandSetBackorderPolicy, Summary: "Say how many units may be promised beyond what is there", Scope: auth.StockWrite,
 			Path:  "/v1/stock/{sku}/{location}/backorder-policy",
 			Shape: BackorderPolicy{}, fresh: func() Payload { return new(BackorderPolicy) },
@@ -172,6 +194,11 @@ func stockSpecs() []Spec {
 			Type: stock.CommandSetSafetyStock, Summary: "Say how many units are kept back", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/safety-stock",
 			Shape: SafetyStock{}, fresh: func() Payload { return new(SafetyStock) },
 			Example: `{` + item + `,"quantity":5}`,
+		},
+		{
+			Type: stock.CommandSetThreshold, Summary: "Say below how many available units an item is low", Scope: auth.StockWrite, Path: "/v1/stock/{sku}/{location}/threshold",
+			Shape: Threshold{}, fresh: func() Payload { return new(Threshold) },
+			Example: `{` + item + `,"quantity":10}`,
 		},
 	}
 }

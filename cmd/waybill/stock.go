@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,9 @@ func newStock(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "stock", Short: "List, show and change stock"}
 	r.flags(c)
 	movement := []flag{{"movement-id", "movement_id", "name of the movement: the same one is recorded once"}, {"reason", "reason", "why"}, {"ref", "ref", "such as the delivery note"}}
+	why := movement[1:]
+	bucket := flag{"bucket", "bucket", "damaged, quality_control or other"}
+	transfer := slices.Concat([]flag{{"transfer-id", "transfer_id", "name of the transfer, the same at both locations"}}, why)
 	c.AddCommand(
 		newStockList(r), newStockShow(r), newStockReservations(r),
 		newAct(r, act{
@@ -29,6 +33,26 @@ func newStock(a *app) *cobra.Command {
 		newAct(r, act{
 			use: "count SKU LOCATION", short: "Record what was found on the shelf", example: "  waybill stock count MUG-BLUE MAIN --counted 57", path: "count", stock: true,
 			numbers: []flag{{"counted", "counted", "units that are there"}}, flags: movement,
+		}),
+		newAct(r, act{
+			use: "make-unavailable SKU LOCATION", short: "Put units aside that cannot be sold", example: "  waybill stock make-unavailable MUG-BLUE MAIN --bucket damaged --quantity 2", path: "make-unavailable", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}}, flags: slices.Concat(movement, []flag{bucket}),
+		}),
+		newAct(r, act{
+			use: "make-available SKU LOCATION", short: "Sell units after all that were put aside", example: "  waybill stock make-available MUG-BLUE MAIN --bucket quality_control --quantity 1", path: "make-available", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}}, flags: slices.Concat(movement, []flag{bucket}),
+		}),
+		newAct(r, act{
+			use: "transfer-out SKU LOCATION", short: "Send units to another location", example: "  waybill stock transfer-out MUG-BLUE MAIN --to HAM2 --quantity 5 --transfer-id truck-7", path: "transfer-out", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}}, flags: slices.Concat(transfer, []flag{{"to", "to", "the other location"}}),
+		}),
+		newAct(r, act{
+			use: "transfer-in SKU LOCATION", short: "Receive units from another location", example: "  waybill stock transfer-in MUG-BLUE HAM2 --from MAIN --quantity 5 --transfer-id truck-7", path: "transfer-in", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units"}}, flags: slices.Concat(transfer, []flag{{"from", "from", "the other location"}}),
+		}),
+		newAct(r, act{
+			use: "threshold SKU LOCATION", short: "Say below how many available units an item is low", example: "  waybill stock threshold TEAPOT MAIN --quantity 10", path: "threshold", stock: true,
+			numbers: []flag{{"quantity", "quantity", "units, 0 for none"}},
 		}),
 		newAct(r, act{
 			use: "backorder-policy SKU LOCATION", short: "Say how many units may be promised beyond what is there", example: "  waybill stock backorder-policy KETTLE MAIN --max 10", path: "backorder-policy", stock: true,
