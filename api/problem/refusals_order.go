@@ -6,6 +6,7 @@ func laterOrderCodes() []string {
 	return []string{
 		"payment-position-conflict",
 		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
+		"unknown-cancellation", "cancellation-closed",
 		"unknown-refund", "refund-conflict", "refund-exceeds-entitlement",
 		"unknown-return", "order-return-conflict", "quantity-exceeds-shipped", "quantity-exceeds-authorised",
 	}
@@ -37,6 +38,14 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The parcel is known with other units"
 		e.Means = "The units in values.lines have left in it."
 		e.Do = "Use a fresh parcel_id for another parcel."
+	case "unknown-cancellation":
+		e.Title = "Nobody asked for this cancellation"
+		e.Means = "The order has no cancellation values.cancellation_id."
+		e.Do = "GET /v1/orders/{order_id} lists the cancellations."
+	case "cancellation-closed":
+		e.Title = "The cancellation has ended otherwise"
+		e.Means = "A cancellation ends once; this one did at values.closed_at."
+		e.Do = "Ask for a new cancellation, with a fresh id."
 	case "unknown-refund":
 		e.Title = "The order has no such refund"
 		e.Means = "No refund values.refund_id was granted."

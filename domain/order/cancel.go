@@ -44,7 +44,8 @@ type CancellationSummary struct {
 	At     domain.Time    `msgpack:"at"`
 }
 
-// Cancel gives up the whole order, or units of some lines, before they are shipped.
+// Cancel gives up the whole order, or units of some lines, before they are shipped. Where nothing is handed out and no money
+// is known it is carried out at once; else it is requested, and waits for others to let go.
 type Cancel struct {
 	ID             ID
 	CancellationID string         // unique in the order
@@ -102,13 +103,16 @@ func (c Cancel) decide(o *Order) ([]Event, error) {
 		return nil, err
 	}
 	if !o.mayCancel() {
-		if o.Lifecycle == LifecycleCancelled && len(c.Lines) == 0 {
+		if (o.Lifecycle == LifecycleCancelled || o.Lifecycle == LifecycleCancelling) && len(c.Lines) == 0 {
 			return nil, nil
 		}
 		return nil, transition(o, c)
 	}
 	if err := o.blocked(VerbCancel, c.Now); err != nil {
 		return nil, err
+	}
+	if o.mustWait() {
+		return c.request(o)
 	}
 	take, err := c.quantities(o)
 	if err != nil {
@@ -129,11 +133,14 @@ func (c Cancel) check() error {
 
 // repeated reports whether c was carried out before, and refuses it if its id was used for something else.
 func (c Cancel) repeated(o *Order) (bool, error) {
-	i := slices.IndexFunc(o.Cancellations, func(s CancellationSummary) bool { return s.ID == c.CancellationID })
-	if i < 0 {
+	var s CancellationSummary
+	if i := o.requestIndex(c.CancellationID); i >= 0 { // what was asked for, whatever came of it
+		s = CancellationSummary{ID: c.CancellationID, Whole: o.Requests[i].Whole, Lines: o.Requests[i].Lines}
+	} else if i = slices.IndexFunc(o.Cancellations, func(s CancellationSummary) bool { return s.ID == c.CancellationID }); i >= 0 {
+		s = o.Cancellations[i]
+	} else {
 		return false, nil
 	}
-	s := &o.Cancellations[i]
 	if s.Whole && len(c.Lines) == 0 {
 		return true, nil
 	}
@@ -227,15 +234,22 @@ func (o *Order) mayCancel() bool {
 
 func (e LinesCancelled) apply(o *Order) {
 	s := CancellationSummary{ID: e.CancellationID, Reason: e.Reason, At: e.At}
+	request := o.requestIndex(e.CancellationID)
 	for _, c := range e.Lines {
 		if i := o.lineIndex(c.LineID); i >= 0 {
 			o.Lines[i].Cancelled += c.Quantity
 			o.Lines[i].Credited.Minor += c.Credit.Minor
+			if request >= 0 {
+				o.Lines[i].CancelRequested -= c.Quantity
+			}
 		}
 		s.Lines = append(s.Lines, LineQuantity{LineID: c.LineID, Quantity: c.Quantity})
 	}
 	o.Credited.Minor += e.Credit.Minor
 	o.Cancellations = append(o.Cancellations, s)
+	if request >= 0 {
+		o.closeRequest(&o.Requests[request], e.At)
+	}
 	o.UpdatedAt = e.At
 }
 

@@ -30,6 +30,8 @@ const (
 	TypeLinesDelivered         = "order.lines_delivered"
 	TypeCompleted              = "order.completed"
 	TypeArchived               = "order.archived"
+	TypeCancellationRequested  = "order.cancellation_requested"
+	TypeCancellationDeclined   = "order.cancellation_declined"
 	TypeRefundGranted          = "order.refund_granted"
 	TypeRefundSettled          = "order.refund_settled"
 	TypeRefundSettlementFailed = "order.refund_settlement_failed"
@@ -44,6 +46,7 @@ func EventTypes() []string {
 		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
 		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
 		TypeFulfilmentAssigned, TypeFulfilmentUnassigned, TypeLinesShipped, TypeLinesDelivered, TypeCompleted, TypeArchived,
+		TypeCancellationRequested, TypeCancellationDeclined,
 		TypeRefundGranted, TypeRefundSettled, TypeRefundSettlementFailed, TypeReturnAuthorised, TypeReturnReleased, TypeLinesReturned,
 	}
 }
@@ -55,7 +58,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 4
+const SnapshotSchema = 5
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -128,6 +131,10 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[LinesDelivered](data)
 	case TypeCompleted:
 		return event[Completed](data)
+	case TypeCancellationRequested:
+		return event[CancellationRequested](data)
+	case TypeCancellationDeclined:
+		return event[CancellationDeclined](data)
 	case TypeArchived:
 		return event[Archived](data)
 	case TypeRefundGranted:

@@ -80,6 +80,11 @@ func (o *Order) unsettled(now domain.Time) NotSettled {
 			left.Holds = append(left.Holds, o.Holds[i].ID)
 		}
 	}
+	for i := range o.Requests {
+		if o.Requests[i].ClosedAt.IsZero() {
+			left.Cancellations = append(left.Cancellations, o.Requests[i].ID)
+		}
+	}
 	for i := range o.Refunds {
 		if o.Refunds[i].SettledAt.IsZero() {
 			left.Refunds = append(left.Refunds, o.Refunds[i].RefundID)

@@ -236,12 +236,12 @@ func (o *Order) assignmentIndex(id string) int {
 // mayAssign reports whether the lifecycle of o lets units be handed out.
 func (o *Order) mayAssign() bool { return o.Lifecycle == LifecycleConfirmed }
 
-// free returns how many units can be handed out: open ones of a line that is shipped.
+// free returns how many units can be handed out: open ones of a line that is shipped, less those that a cancellation asks for.
 func (l *LineState) free() int64 {
 	if !l.Line.RequiresShipping {
 		return 0
 	}
-	return l.Open()
+	return max(0, l.Open()-l.CancelRequested)
 }
 
 // each calls do for the lines that list names.

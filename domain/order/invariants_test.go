@@ -28,6 +28,13 @@ func TestO1OpenIsNeverBelowZero(t *testing.T) {
 						t.Fatalf("%s: %+v", s.command.CommandType(), l)
 					}
 				}
+				asked := int64(0)
+				for j := range s.after.Requests {
+					asked += quantity(s.after.Requests[j].Rest(), l.Line.ID)
+				}
+				if asked != l.CancelRequested {
+					t.Fatalf("%s: cancellations wait for %d: %+v", s.command.CommandType(), asked, l)
+				}
 				assigned, shipped, delivered := held(s.after, l.Line.ID)
 				if assigned != l.Assigned || shipped != l.Shipped || delivered != l.Delivered {
 					t.Fatalf("%s: the fulfilments have %d, sent %d, of which %d arrived: %+v", s.command.CommandType(), assigned, shipped, delivered, l)
@@ -174,6 +181,20 @@ func TestO7RefundsNeverExceedEntitlement(t *testing.T) {
 				t.Fatalf("%d granted of %s captured", all, m.Captured)
 			}
 		})
+	})
+	rapid.Check(t, func(t *rapid.T) { // where more was captured than the order costs
+		o := shippable(t, 3, 3000)
+		decided(t, o, order.RecordPaymentPosition{ID: orderID, Position: position("p", 1, order.PaymentStateCaptured, 20_000, 20_000, 0), Now: t0})
+		for i := range 4 {
+			c := order.GrantRefund{ID: orderID, RefundID: fmt.Sprint("r", i), Basis: order.RefundGoodwill, Adjustment: eur(rapid.Int64Range(1, 4000).Draw(t, "more")), Now: t0}
+			events, err := order.Decide(o, c)
+			for _, e := range events {
+				order.Evolve(o, e)
+			}
+			if o.Due().Minor < 0 || len(events) == 0 && err == nil {
+				t.Fatalf("the order costs %s", o.Due())
+			}
+		}
 	})
 }
 

@@ -41,7 +41,8 @@ func inLifecycle(tb testing.TB, l order.Lifecycle) *order.Order {
 		return o
 	case order.LifecycleCancelling:
 		o := evolve(p, order.Confirmed{At: t0})
-		o.Lifecycle = l
+		do(tb, o, order.RecordPaymentPosition{ID: orderID, Position: position("p0", 1, order.PaymentStateAuthorised, 3485, 0, 0), Now: t0})
+		do(tb, o, order.Cancel{ID: orderID, CancellationID: "c0", Now: t0})
 		return o
 	}
 	tb.Fatalf("no order in lifecycle %s", l)
@@ -88,6 +89,8 @@ func commands() []order.Command {
 		order.RecordDelivered{ID: orderID, FulfilmentID: "f9", ParcelID: "b2", Lines: one(1), Now: now},
 		order.Complete{ID: orderID, Now: now},
 		order.Archive{ID: orderID, Now: now},
+		order.CompleteCancellation{ID: orderID, CancellationID: "c0", Now: now},
+		order.DeclineCancellation{ID: orderID, CancellationID: "c0", Now: now},
 		order.GrantRefund{ID: orderID, RefundID: "r1", Basis: order.RefundGoodwill, Adjustment: eur(100), Now: now},
 		order.RecordRefundSettled{ID: orderID, RefundID: "r9", Legs: []order.RefundLeg{{PaymentID: "p1", OperationID: "op1", Amount: eur(100)}}, Now: now},
 		order.RecordRefundFailed{ID: orderID, RefundID: "r9", PaymentID: "p1", OperationID: "op1", Now: now},
@@ -165,6 +168,18 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		order.LifecycleCancelling: {bad, noRef, noRef, bad, noRet, noRet},
 		order.LifecycleCancelled:  {bad, noRef, noRef, bad, noRet, noRet},
 	}
+	const noCan = "unknown-cancellation"
+	ends := map[order.Lifecycle][]string{
+		//                          complete decline
+		order.LifecycleNone:       {gone, gone},
+		order.LifecyclePending:    {noCan, noCan},
+		order.LifecycleConfirmed:  {noCan, noCan},
+		order.LifecycleCompleted:  {noCan, noCan},
+		order.LifecycleRejected:   {noCan, noCan},
+		order.LifecycleExpired:    {noCan, noCan},
+		order.LifecycleCancelling: {all, "cancellation_declined"},
+		order.LifecycleCancelled:  {done, "cancellation-closed"},
+	}
 	table := map[order.Lifecycle][]string{
 		//                          place     confirm      reject      expire     hold  release cancel note          tag       untag
 		order.LifecycleNone:       {"placed", gone, gone, gone, gone, gone, gone, gone, gone, gone},
@@ -173,14 +188,14 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		order.LifecycleCompleted:  {dup, done, bad, bad, bad, unk, bad, "note_added", "tagged", "untagged"},
 		order.LifecycleRejected:   {dup, bad, done, bad, bad, unk, bad, "note_added", "tagged", "untagged"},
 		order.LifecycleExpired:    {dup, bad, bad, done, bad, unk, bad, "note_added", "tagged", "untagged"},
-		order.LifecycleCancelling: {dup, bad, bad, bad, hold, unk, bad, "note_added", "tagged", "untagged"},
+		order.LifecycleCancelling: {dup, bad, bad, bad, hold, unk, done, "note_added", "tagged", "untagged"},
 		order.LifecycleCancelled:  {dup, bad, bad, bad, bad, unk, done, "note_added", "tagged", "untagged"},
 	}
 	if len(table) != len(order.Lifecycles())+1 {
 		t.Fatalf("the table has %d rows, there are %d lifecycles and none", len(table), len(order.Lifecycles()))
 	}
 	for l, row := range table {
-		row = slices.Concat(row, more[l], back[l])
+		row = slices.Concat(row, more[l], ends[l], back[l])
 		t.Run(l.String(), func(t *testing.T) {
 			t.Parallel()
 			for n, c := range commands() {

@@ -4,10 +4,10 @@
 //	            Confirm
 //	 Place        ┌──────────► Confirmed ──Complete────► Completed
 //	   │          │             │  │  ▲
-//	   ▼          │      Cancel │  │  │ declined (later)
+//	   ▼          │      Cancel │  │  │ DeclineCancellation (to Pending, if it was not confirmed)
 //	Pending ──────┤        (all)│  ▼  │
 //	   │          │             │ Cancelling
-//	   │          ├─────────────┴──┴─────────────────────► Cancelled
+//	   │          ├─────────────┴──┴─CompleteCancellation► Cancelled
 //	   │          │ Cancel (all)
 //	   │          ├─ Reject ─────────────────────────────► Rejected
 //	   │          └─ Expire ─────────────────────────────► Expired
@@ -108,6 +108,7 @@ type Order struct {
 	Credited      money.Money           `msgpack:"credited"`                // given back by cancellations: at most the grand total
 	Holds         []Hold                `msgpack:"holds,omitempty"`         // all ever placed, in order
 	Cancellations []CancellationSummary `msgpack:"cancellations,omitempty"` // all that were carried out, in order
+	Requests      []CancellationRequest `msgpack:"requests,omitempty"`      // cancellations that had to wait, in order
 	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
 	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
 	Payments      []PaymentPosition     `msgpack:"payments,omitempty"`      // in the order in which they were first heard of
@@ -136,6 +137,7 @@ type LineState struct {
 	Refunded  int64       `msgpack:"refunded"`  // units of Shipped that were paid back
 	Granted   money.Money `msgpack:"granted"`   // given back for the refunded units
 
+	CancelRequested  int64 `msgpack:"cancel_requested"`  // units that cancellations wait for
 	ReturnAuthorised int64 `msgpack:"return_authorised"` // units of Shipped that a return has
 	Returned         int64 `msgpack:"returned"`          // units of Shipped that came back, or never have to
 	ReturnRefunded   int64 `msgpack:"return_refunded"`   // units of Refunded on the basis of a return
@@ -216,6 +218,8 @@ const (
 	CommandRecordDelivered       = "order.record_delivered"
 	CommandComplete              = "order.complete"
 	CommandArchive               = "order.archive"
+	CommandCompleteCancellation  = "order.complete_cancellation"
+	CommandDeclineCancellation   = "order.decline_cancellation"
 	CommandGrantRefund           = "order.grant_refund"
 	CommandRecordRefundSettled   = "order.record_refund_settled"
 	CommandRecordRefundFailed    = "order.record_refund_failed"
@@ -244,7 +248,8 @@ func Allowed(o *Order) []string {
 	if slices.ContainsFunc(o.Holds, func(h Hold) bool { return h.ReleasedAt.IsZero() }) {
 		names = append(names, CommandReleaseHold)
 	}
-	if o.mayCancel() && !o.held(VerbCancel) && slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Open() > 0 }) {
+	if o.mayCancel() && !o.held(VerbCancel) &&
+		slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Open()+l.Assigned > l.CancelRequested }) {
 		names = append(names, CommandCancel)
 	}
 	names = append(names, CommandAddNote, CommandTag)
@@ -264,6 +269,12 @@ func Allowed(o *Order) []string {
 	}
 	if o.over() && o.ArchivedAt.IsZero() {
 		names = append(names, CommandArchive)
+	}
+	if slices.ContainsFunc(o.Requests, func(r CancellationRequest) bool { return r.ClosedAt.IsZero() }) {
+		if o.mayCancel() || o.Lifecycle == LifecycleCancelling {
+			names = append(names, CommandCompleteCancellation)
+		}
+		names = append(names, CommandDeclineCancellation)
 	}
 	return append(names, o.allowedAfterwards()...)
 }

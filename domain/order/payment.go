@@ -212,3 +212,12 @@ func (o *Order) closed() bool {
 	}
 	return false
 }
+
+// moneyKnown reports whether o knows of money that was taken, could be taken, or is asked for.
+func (o *Order) moneyKnown() bool {
+	m := o.Money()
+	return m.Authorised.Minor > 0 || m.Captured.Minor > 0 || m.Pending.Minor > 0 || m.RefundPending.Minor > 0 ||
+		slices.ContainsFunc(o.Payments, func(p PaymentPosition) bool {
+			return p.Status == PaymentStateProcessing || p.Status == PaymentStateRequiresAction
+		})
+}

@@ -24,11 +24,14 @@ func MapPersonal(e Event, f func(domain.Personal) (domain.Personal, error)) (Eve
 	case LinesCancelled:
 		m.value(&v.Note)
 		e = v
+	case CancellationRequested:
+		m.value(&v.Note)
+		e = v
 	case NoteAdded:
 		m.value(&v.Text)
 		e = v
 	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected,
-		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived,
+		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived, CancellationDeclined,
 		RefundGranted, RefundSettled, RefundSettlementFailed, ReturnAuthorised, ReturnReleased, LinesReturned: // nothing personal
 	}
 	if m.err != nil {

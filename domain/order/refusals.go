@@ -228,3 +228,30 @@ func (r PaymentPositionConflict) Error() string {
 
 // RefusalCode implements [domain.Refusal].
 func (PaymentPositionConflict) RefusalCode() string { return "payment-position-conflict" }
+
+// UnknownCancellation refuses to end a cancellation that nobody asked for.
+type UnknownCancellation struct {
+	CancellationID string `json:"cancellation_id"`
+}
+
+// Error implements error.
+func (r UnknownCancellation) Error() string {
+	return "nobody asked for cancellation " + r.CancellationID
+}
+
+// RefusalCode implements [domain.Refusal].
+func (UnknownCancellation) RefusalCode() string { return "unknown-cancellation" }
+
+// CancellationClosed refuses to end a cancellation that has ended otherwise.
+type CancellationClosed struct {
+	CancellationID string      `json:"cancellation_id"`
+	ClosedAt       domain.Time `json:"closed_at"`
+}
+
+// Error implements error.
+func (r CancellationClosed) Error() string {
+	return "cancellation " + r.CancellationID + " ended at " + r.ClosedAt.String()
+}
+
+// RefusalCode implements [domain.Refusal].
+func (CancellationClosed) RefusalCode() string { return "cancellation-closed" }

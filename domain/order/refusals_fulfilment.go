@@ -87,11 +87,13 @@ type NotSettled struct {
 	Holds       []string    `json:"hold_ids"`    // active holds
 	Refunds     []string    `json:"refund_ids"`  // granted and not settled
 	Returns     []string    `json:"return_ids"`  // with units that have not come back
+
+	Cancellations []string `json:"cancellation_ids"` // that wait
 }
 
 // settled reports whether nothing is left to do.
 func (r NotSettled) settled() bool {
-	return r.Open == 0 && r.Assigned == 0 && r.Undelivered == 0 && r.Balance.IsZero() && len(r.Holds)+len(r.Refunds)+len(r.Returns) == 0
+	return r.Open == 0 && r.Assigned == 0 && r.Undelivered == 0 && r.Balance.IsZero() && len(r.Holds)+len(r.Refunds)+len(r.Returns)+len(r.Cancellations) == 0
 }
 
 // Error implements error.
@@ -111,7 +113,7 @@ func (r NotSettled) Error() string {
 	for _, list := range []struct {
 		ids  []string
 		what string
-	}{{r.Holds, "holds"}, {r.Refunds, "refunds"}, {r.Returns, "returns"}} {
+	}{{r.Holds, "holds"}, {r.Refunds, "refunds"}, {r.Returns, "returns"}, {r.Cancellations, "cancellations"}} {
 		if len(list.ids) > 0 {
 			left = append(left, fmt.Sprintf("%s %q are open", list.what, list.ids))
 		}

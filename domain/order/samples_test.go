@@ -108,6 +108,12 @@ func samples(tb testing.TB) []order.Event {
 		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: t0},
 		order.Completed{At: t0},
 		order.Archived{At: t0},
+		order.CancellationRequested{
+			CancellationID: "c9", Whole: true, Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Reason: order.CancelStaff, Note: note, At: t0,
+		},
+		order.CancellationDeclined{
+			CancellationID: "c9", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Reason: order.DeclinePacked, Final: true, At: t0,
+		},
 		order.RefundGranted{
 			RefundID: "r1", Basis: order.RefundReturn, Ref: "t1", Shipping: eur(50), Adjustment: eur(-20), Amount: eur(900), Reason: "too small", At: t0,
 			Lines: []order.RefundLine{{LineID: "1", Quantity: 1, From: 2, Amount: eur(870)}},

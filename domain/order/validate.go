@@ -12,24 +12,25 @@ import (
 
 // Limits of one order.
 const (
-	MaxLines       = 1_000         // lines
-	MaxQuantity    = 1_000_000_000 // units of a line
-	MaxCharges     = 100           // shipping lines, and surcharges, and discounts or taxes of one line
-	MaxHolds       = 100           // holds ever placed
-	MaxNotes       = 1_000         // notes
-	MaxLineID      = 64            // bytes of a line's id: it is a part of longer ids, such as that of a reservation
-	MaxTags        = 100           // tags
-	MaxAttributes  = 100           // attributes
-	MaxName        = 128           // bytes of a number, channel, tag, code or attribute key
-	MaxTitle       = 512           // bytes of a title, a name, an address line or a detail
-	MaxText        = 4_096         // bytes of a note or an attribute
-	MaxAddress     = 10            // lines of an address
-	MaxPayments    = 1_000         // payments, also those that failed
-	MaxRefunds     = 1_000         // refunds ever granted
-	MaxFailures    = 100           // attempts to pay one refund back that failed
-	MaxReturns     = 1_000         // returns ever authorised
-	MaxFulfilments = 1_000         // fulfilments that ever had units
-	MaxAmount      = 1 << 53       // minor units of an amount that others report
+	MaxLines         = 1_000         // lines
+	MaxQuantity      = 1_000_000_000 // units of a line
+	MaxCharges       = 100           // shipping lines, and surcharges, and discounts or taxes of one line
+	MaxHolds         = 100           // holds ever placed
+	MaxNotes         = 1_000         // notes
+	MaxLineID        = 64            // bytes of a line's id: it is a part of longer ids, such as that of a reservation
+	MaxTags          = 100           // tags
+	MaxAttributes    = 100           // attributes
+	MaxName          = 128           // bytes of a number, channel, tag, code or attribute key
+	MaxTitle         = 512           // bytes of a title, a name, an address line or a detail
+	MaxText          = 4_096         // bytes of a note or an attribute
+	MaxAddress       = 10            // lines of an address
+	MaxPayments      = 1_000         // payments, also those that failed
+	MaxCancellations = 1_000         // cancellations that had to wait
+	MaxRefunds       = 1_000         // refunds ever granted
+	MaxFailures      = 100           // attempts to pay one refund back that failed
+	MaxReturns       = 1_000         // returns ever authorised
+	MaxFulfilments   = 1_000         // fulfilments that ever had units
+	MaxAmount        = 1 << 53       // minor units of an amount that others report
 )
 
 // fields checks fields one after the other and keeps the first refusal.

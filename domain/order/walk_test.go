@@ -3,6 +3,7 @@ package order_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"pgregory.net/rapid"
 
@@ -41,11 +42,42 @@ func walk(t *rapid.T, check func(t *rapid.T, s step)) {
 	if rapid.IntRange(0, 9).Draw(t, "confirmed") > 0 {
 		send(order.Confirm{ID: orderID, Now: now})
 	}
+	if rapid.IntRange(0, 2).Draw(t, "settled") == 0 {
+		for _, c := range settle(t, o, now) {
+			send(c)
+		}
+	}
 	kinds := walkers()
 	for n := range rapid.IntRange(0, 40).Draw(t, "commands") {
 		now += domain.Time(rapid.Int64Range(0, 10).Draw(t, "pause"))
 		send(rapid.SampledFrom(kinds).Draw(t, "kind")(t, o, n, now))
 	}
+}
+
+// settle returns what brings an order near its end: all of it shipped and paid, and at times arrived.
+func settle(t *rapid.T, o *order.Order, now domain.Time) []order.Command {
+	lines := open(o)
+	full := drawPosition(t, o)
+	full.Status, full.Captured = order.PaymentStateCaptured, full.Authorised
+	commands := []order.Command{
+		order.AssignFulfilment{ID: orderID, FulfilmentID: "f1", Location: "BER1", Lines: lines, Now: now},
+		order.RecordShipped{ID: orderID, FulfilmentID: "f1", ParcelID: "b1", Lines: lines, Now: now},
+		order.RecordPaymentPosition{ID: orderID, Position: full, Now: now},
+		order.RecordDelivered{ID: orderID, FulfilmentID: "f1", ParcelID: "b1", Now: now},
+		order.Complete{ID: orderID, Now: now},
+	}
+	return slices.DeleteFunc(commands, func(order.Command) bool { return rapid.IntRange(0, 4).Draw(t, "left out") == 0 })
+}
+
+// open returns all units that could be handed out.
+func open(o *order.Order) []order.LineQuantity {
+	var all []order.LineQuantity
+	for i := range o.Lines {
+		if l := &o.Lines[i]; l.Line.RequiresShipping && l.Open() > 0 {
+			all = append(all, order.LineQuantity{LineID: l.Line.ID, Quantity: l.Open()})
+		}
+	}
+	return all
 }
 
 func clone(t *rapid.T, o *order.Order) *order.Order {
@@ -94,13 +126,10 @@ func walkers() []walker {
 			return order.AssignFulfilment{ID: orderID, FulfilmentID: pool(t, "f"), Location: "BER1", Lines: units(t, o), Now: now}
 		},
 		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
-			var all []order.LineQuantity
-			for i := range o.Lines {
-				if l := &o.Lines[i]; l.Line.RequiresShipping && l.Open() > 0 {
-					all = append(all, order.LineQuantity{LineID: l.Line.ID, Quantity: l.Open()})
-				}
-			}
-			return order.AssignFulfilment{ID: orderID, FulfilmentID: pool(t, "f"), Location: "BER1", Lines: all, Now: now}
+			return order.AssignFulfilment{ID: orderID, FulfilmentID: pool(t, "f"), Location: "BER1", Lines: open(o), Now: now}
+		},
+		func(t *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
+			return order.PlaceHold{ID: orderID, HoldID: pool(t, "w"), Kind: order.HoldManual, Until: now + 20, Now: now}
 		},
 		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
 			return order.UnassignFulfilment{
@@ -136,7 +165,8 @@ func walkers() []walker {
 				c.Shipping = money.New(rapid.Int64Range(0, 600).Draw(t, "shipping"), o.Details.Currency)
 			}
 			if rapid.Bool().Draw(t, "adjusted") {
-				c.Adjustment = money.New(rapid.Int64Range(-50, 500).Draw(t, "adjustment"), o.Details.Currency)
+				most := rapid.SampledFrom([]int64{500, 2*o.Due().Minor + 1}).Draw(t, "most")
+				c.Adjustment = money.New(rapid.Int64Range(-50, most).Draw(t, "adjustment"), o.Details.Currency)
 			}
 			return c
 		},
@@ -167,6 +197,19 @@ func walkers() []walker {
 				})
 			}
 			return c
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			c := order.Cancel{ID: orderID, CancellationID: pool(t, "k"), Now: now}
+			if rapid.IntRange(0, 3).Draw(t, "part") > 0 {
+				c.Lines = units(t, o)
+			}
+			return c
+		},
+		func(t *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
+			return order.CompleteCancellation{ID: orderID, CancellationID: pool(t, "k"), Now: now}
+		},
+		func(t *rapid.T, o *order.Order, _ int, now domain.Time) order.Command {
+			return order.DeclineCancellation{ID: orderID, CancellationID: pool(t, "k"), Lines: units(t, o), Now: now}
 		},
 		func(_ *rapid.T, _ *order.Order, _ int, now domain.Time) order.Command {
 			return order.Complete{ID: orderID, Now: now}

@@ -9,6 +9,17 @@ import (
 
 // progress returns a command that moves the money or the goods of an order on, at random.
 func (l *Log) progress(o *order.Order) order.Command {
+	for i := range o.Requests {
+		r := &o.Requests[i]
+		if !r.ClosedAt.IsZero() || l.rng.IntN(2) == 0 {
+			continue
+		}
+		if l.rng.IntN(2) == 0 {
+			return order.CompleteCancellation{ID: o.ID, CancellationID: r.ID, Now: l.now()}
+		}
+		rest := r.Rest()
+		return order.DeclineCancellation{ID: o.ID, CancellationID: r.ID, Lines: rest[:l.rng.IntN(len(rest)+1)], Now: l.now()}
+	}
 	switch l.rng.IntN(13) {
 	case 0, 1:
 		return l.paid(o)

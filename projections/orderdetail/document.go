@@ -41,6 +41,7 @@ func (s *State) Detail() Detail {
 		Anomalies:       each(o.Anomalies, anomaly),
 		Holds:           each(o.Holds, func(h *order.Hold) Hold { return hold(h, authorOf(s.HoldsBy, h.ID)) }),
 		Cancellations:   each(o.Cancellations, cancellation),
+		Requests:        each(o.Requests, cancelling),
 		Notes:           each(o.Notes, func(n *order.Note) Note { return note(n, authorOf(s.NotesBy, n.ID)) }),
 		Tags:            append([]string{}, o.Tags...),
 		Reservations:    each(s.Reservations, reservation),
@@ -97,7 +98,7 @@ func line(l *order.LineState) Line {
 		UnitPrice: l.Line.UnitPrice, PriceIncludesTax: l.Line.PriceIncludesTax,
 		Discounts: each(l.Line.Discounts, discount), Taxes: each(l.Line.Taxes, tax), Total: l.Line.Total, Net: l.Line.Net,
 		RequiresShipping: l.Line.RequiresShipping, AllowBackorder: l.Line.AllowBackorder, Location: l.Line.Location,
-		Ordered: l.Ordered(), Open: l.Open(), Cancelled: l.Cancelled, Assigned: l.Assigned, Shipped: l.Shipped,
+		Ordered: l.Ordered(), Open: l.Open(), Cancelled: l.Cancelled, CancelRequested: l.CancelRequested, Assigned: l.Assigned, Shipped: l.Shipped,
 		Delivered: l.Delivered, Credited: l.Credited,
 		Refunded: l.Refunded, Granted: l.Granted, ReturnAuthorised: l.ReturnAuthorised, Returned: l.Returned,
 	}
@@ -132,6 +133,13 @@ func cancellation(c *order.CancellationSummary) Cancellation {
 	return Cancellation{
 		CancellationID: c.ID, Whole: c.Whole, Reason: string(c.Reason), At: c.At.Time(),
 		Lines: each(c.Lines, quantity),
+	}
+}
+
+func cancelling(r *order.CancellationRequest) Cancelling {
+	return Cancelling{
+		CancellationID: r.ID, Whole: r.Whole, Lines: each(r.Lines, quantity), Declined: each(r.Declined, quantity), Reason: string(r.Reason),
+		At: r.At.Time(), ClosedAt: r.ClosedAt.Time(),
 	}
 }
 

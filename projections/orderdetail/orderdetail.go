@@ -66,6 +66,7 @@ type Detail struct {
 	Anomalies     []Anomaly      `json:"anomalies"`   // the latest, in order: somebody has to look at them
 	Holds         []Hold         `json:"holds"`       // all ever placed, in order
 	Cancellations []Cancellation `json:"cancellations"`
+	Requests      []Cancelling   `json:"cancellation_requests"` // cancellations that had to wait for others
 	Notes         []Note         `json:"notes"`
 	Tags          []string       `json:"tags"`
 	Reservations  []Reservation  `json:"reservations"` // in the order in which they were made
@@ -119,6 +120,7 @@ type Line struct {
 	Ordered          int64       `json:"ordered"`
 	Open             int64       `json:"open"`
 	Cancelled        int64       `json:"cancelled"`
+	CancelRequested  int64       `json:"cancel_requested"` // units that cancellations wait for
 	Assigned         int64       `json:"assigned"`
 	Shipped          int64       `json:"shipped"`
 	Delivered        int64       `json:"delivered"`
@@ -282,6 +284,17 @@ type Cancellation struct {
 	Lines          []LineQuantity `json:"lines"`
 	Reason         string         `json:"reason"`
 	At             time.Time      `json:"at"`
+}
+
+// Cancelling is a cancellation that has to wait for others, or had to.
+type Cancelling struct {
+	CancellationID string         `json:"cancellation_id"`
+	Whole          bool           `json:"whole"`
+	Lines          []LineQuantity `json:"lines"`    // what it asks for
+	Declined       []LineQuantity `json:"declined"` // what it does not get
+	Reason         string         `json:"reason"`
+	At             time.Time      `json:"at"`
+	ClosedAt       time.Time      `json:"closed_at,omitzero"` // absent while it waits
 }
 
 // LineQuantity is a number of units of a line.

@@ -34,6 +34,8 @@ type progress struct {
 	Delivered int64                   `msgpack:"delivered,omitempty"`
 	Returned  int64                   `msgpack:"returned,omitempty"`
 	Payments  []order.PaymentPosition `msgpack:"payments,omitempty"`
+	Asked     string                  `msgpack:"asked,omitempty"`   // the cancellation of the whole order that waits
+	Before    order.Lifecycle         `msgpack:"before,omitempty"`  // where the order stood when that was asked for
 	Returns   []openReturn            `msgpack:"returns,omitempty"` // those that have units
 }
 
@@ -118,6 +120,7 @@ func (r *row) fold(ev order.Event) {
 		for _, l := range ev.Lines {
 			r.cancel(l.LineID, l.Quantity)
 		}
+		r.answered(ev.CancellationID)
 		r.Total.Minor -= ev.Credit.Minor
 	case order.Cancelled:
 		r.lifecycle = order.LifecycleCancelled
@@ -139,6 +142,14 @@ func (r *row) fold(ev order.Event) {
 		r.progress.Delivered += total(ev.Lines)
 	case order.Completed:
 		r.lifecycle = order.LifecycleCompleted
+	case order.CancellationRequested:
+		if ev.Whole {
+			r.progress.Asked, r.progress.Before, r.lifecycle = ev.CancellationID, r.lifecycle, order.LifecycleCancelling
+		}
+	case order.CancellationDeclined:
+		if ev.Final {
+			r.answered(ev.CancellationID)
+		}
 	case order.RefundGranted:
 		if ev.Basis.Entitles() {
 			r.Total.Minor -= ev.Amount.Minor
@@ -177,6 +188,13 @@ func (r *row) comesBack(id string, units int64, graded bool) {
 	p.Returns[i].Begun = p.Returns[i].Begun || graded
 	if p.Returns[i].Left == 0 {
 		p.Returns = slices.Delete(p.Returns, i, i+1)
+	}
+}
+
+// answered ends the cancellation of the whole order, if it is that: the order stands where it stood.
+func (r *row) answered(cancellation string) {
+	if p := &r.progress; p.Asked != "" && p.Asked == cancellation {
+		r.lifecycle, p.Asked, p.Before = p.Before, "", order.LifecycleNone
 	}
 }
 

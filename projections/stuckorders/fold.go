@@ -30,6 +30,8 @@ type state struct {
 	Claims      []claim             `msgpack:"reservations,omitempty"` // those that are open
 	Expired     bool                `msgpack:"expired"`                // a reservation of it has expired
 	Payments    []paymentState      `msgpack:"payments,omitempty"`
+	Asked       string              `msgpack:"asked,omitempty"`  // the cancellation of the whole order that waits
+	Before      order.Lifecycle     `msgpack:"before,omitempty"` // where the order stood when that was asked for
 }
 
 // paymentState is what one payment could bring, or has brought.
@@ -148,6 +150,16 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 			s.Units -= l.Quantity
 		}
 		s.Credited += ev.Credit.Minor
+		s.answered(ev.CancellationID, at)
+	case order.CancellationRequested:
+		if ev.Whole {
+			s.Asked, s.Before = ev.CancellationID, s.Lifecycle
+			enter(order.LifecycleCancelling)
+		}
+	case order.CancellationDeclined:
+		if ev.Final {
+			s.answered(ev.CancellationID, at)
+		}
 	case order.Cancelled:
 		enter(order.LifecycleCancelled)
 		s.Credited += ev.Credit.Minor
@@ -162,6 +174,13 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected, order.FulfilmentAssigned, order.FulfilmentUnassigned,
 		order.LinesShipped, order.LinesDelivered, order.Archived, order.RefundSettled, order.RefundSettlementFailed,
 		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned:
+	}
+}
+
+// answered ends the cancellation of the whole order, if it is that: the order stands where it stood.
+func (s *state) answered(cancellation string, at domain.Time) {
+	if s.Asked != "" && s.Asked == cancellation {
+		s.Lifecycle, s.EnteredAt, s.Asked, s.Before = s.Before, at, "", order.LifecycleNone
 	}
 }
 

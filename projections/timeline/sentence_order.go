@@ -67,6 +67,13 @@ func orderSentence(ev order.Event) string {
 			text += ", it is assumed"
 		}
 		return text + "."
+	case order.CancellationRequested:
+		if ev.Whole {
+			return fmt.Sprintf("Cancelling the order was asked for (%s); it waits for others to let go.", ev.Reason)
+		}
+		return fmt.Sprintf("Cancelling %s was asked for (%s); it waits for others to let go.", strings.ToLower(unitsOf(ev.Lines)), ev.Reason)
+	case order.CancellationDeclined:
+		return fmt.Sprintf("%s cannot be cancelled any more (%s).", unitsOf(ev.Lines), plainName(string(ev.Reason)))
 	case order.Completed:
 		return "The order is completed: nothing is left to do."
 	case order.Archived:
