@@ -6,6 +6,7 @@ func laterOrderCodes() []string {
 	return []string{
 		"payment-position-conflict",
 		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
+		"nothing-open", "customer-conflict",
 		"unknown-cancellation", "cancellation-closed",
 		"unknown-refund", "refund-conflict", "refund-exceeds-entitlement",
 		"unknown-return", "order-return-conflict", "quantity-exceeds-shipped", "quantity-exceeds-authorised",
@@ -38,6 +39,14 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The parcel is known with other units"
 		e.Means = "The units in values.lines have left in it."
 		e.Do = "Use a fresh parcel_id for another parcel."
+	case "nothing-open":
+		e.Title = "No unit is left that the change could reach"
+		e.Means = "All units of the order are handed out to fulfilments, cancelled or gone."
+		e.Do = "Ask whoever has the units."
+	case "customer-conflict":
+		e.Title = "The order belongs to another customer"
+		e.Means = "The order is that of values.customer_id; only the order of a guest can be linked."
+		e.Do = "Nothing, if that is right."
 	case "unknown-cancellation":
 		e.Title = "Nobody asked for this cancellation"
 		e.Means = "The order has no cancellation values.cancellation_id."

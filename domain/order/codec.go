@@ -30,6 +30,8 @@ const (
 	TypeLinesDelivered         = "order.lines_delivered"
 	TypeCompleted              = "order.completed"
 	TypeArchived               = "order.archived"
+	TypeShippingAddressChanged = "order.shipping_address_changed"
+	TypeCustomerLinked         = "order.customer_linked"
 	TypeCancellationRequested  = "order.cancellation_requested"
 	TypeCancellationDeclined   = "order.cancellation_declined"
 	TypeRefundGranted          = "order.refund_granted"
@@ -46,7 +48,7 @@ func EventTypes() []string {
 		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
 		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
 		TypeFulfilmentAssigned, TypeFulfilmentUnassigned, TypeLinesShipped, TypeLinesDelivered, TypeCompleted, TypeArchived,
-		TypeCancellationRequested, TypeCancellationDeclined,
+		TypeCancellationRequested, TypeCancellationDeclined, TypeShippingAddressChanged, TypeCustomerLinked,
 		TypeRefundGranted, TypeRefundSettled, TypeRefundSettlementFailed, TypeReturnAuthorised, TypeReturnReleased, TypeLinesReturned,
 	}
 }
@@ -58,7 +60,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 5
+const SnapshotSchema = 6
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -135,6 +137,10 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[CancellationRequested](data)
 	case TypeCancellationDeclined:
 		return event[CancellationDeclined](data)
+	case TypeShippingAddressChanged:
+		return event[ShippingAddressChanged](data)
+	case TypeCustomerLinked:
+		return event[CustomerLinked](data)
 	case TypeArchived:
 		return event[Archived](data)
 	case TypeRefundGranted:

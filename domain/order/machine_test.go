@@ -91,6 +91,8 @@ func commands() []order.Command {
 		order.Archive{ID: orderID, Now: now},
 		order.CompleteCancellation{ID: orderID, CancellationID: "c0", Now: now},
 		order.DeclineCancellation{ID: orderID, CancellationID: "c0", Now: now},
+		order.ChangeShippingAddress{ID: orderID, Address: order.Address{Lines: []domain.Personal{domain.NewPersonal("1 High Street")}}, Now: now},
+		order.LinkCustomer{ID: orderID, CustomerID: "17850", Now: now},
 		order.GrantRefund{ID: orderID, RefundID: "r1", Basis: order.RefundGoodwill, Adjustment: eur(100), Now: now},
 		order.RecordRefundSettled{ID: orderID, RefundID: "r9", Legs: []order.RefundLeg{{PaymentID: "p1", OperationID: "op1", Amount: eur(100)}}, Now: now},
 		order.RecordRefundFailed{ID: orderID, RefundID: "r9", PaymentID: "p1", OperationID: "op1", Now: now},
@@ -170,15 +172,15 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 	}
 	const noCan = "unknown-cancellation"
 	ends := map[order.Lifecycle][]string{
-		//                          complete decline
-		order.LifecycleNone:       {gone, gone},
-		order.LifecyclePending:    {noCan, noCan},
-		order.LifecycleConfirmed:  {noCan, noCan},
-		order.LifecycleCompleted:  {noCan, noCan},
-		order.LifecycleRejected:   {noCan, noCan},
-		order.LifecycleExpired:    {noCan, noCan},
-		order.LifecycleCancelling: {all, "cancellation_declined"},
-		order.LifecycleCancelled:  {done, "cancellation-closed"},
+		//                          complete decline address customer
+		order.LifecycleNone:       {gone, gone, gone, gone},
+		order.LifecyclePending:    {noCan, noCan, "shipping_address_changed", done},
+		order.LifecycleConfirmed:  {noCan, noCan, "shipping_address_changed", done},
+		order.LifecycleCompleted:  {noCan, noCan, bad, done},
+		order.LifecycleRejected:   {noCan, noCan, bad, done},
+		order.LifecycleExpired:    {noCan, noCan, bad, done},
+		order.LifecycleCancelling: {all, "cancellation_declined", bad, done},
+		order.LifecycleCancelled:  {done, "cancellation-closed", bad, done},
 	}
 	table := map[order.Lifecycle][]string{
 		//                          place     confirm      reject      expire     hold  release cancel note          tag       untag

@@ -103,7 +103,7 @@ func Lifecycles() []Lifecycle {
 type Order struct {
 	ID            ID                    `msgpack:"id"`
 	Lifecycle     Lifecycle             `msgpack:"lifecycle"`
-	Details       Details               `msgpack:"details"`                 // as placed; its Lines are empty, they stand in Lines below
+	Details       Details               `msgpack:"details"`                 // as placed, but for address and customer; its Lines are empty, they stand in Lines below
 	Lines         []LineState           `msgpack:"lines,omitempty"`         // in the order in which they were placed
 	Credited      money.Money           `msgpack:"credited"`                // given back by cancellations: at most the grand total
 	Holds         []Hold                `msgpack:"holds,omitempty"`         // all ever placed, in order
@@ -218,6 +218,8 @@ const (
 	CommandRecordDelivered       = "order.record_delivered"
 	CommandComplete              = "order.complete"
 	CommandArchive               = "order.archive"
+	CommandChangeShippingAddress = "order.change_shipping_address"
+	CommandLinkCustomer          = "order.link_customer"
 	CommandCompleteCancellation  = "order.complete_cancellation"
 	CommandDeclineCancellation   = "order.decline_cancellation"
 	CommandGrantRefund           = "order.grant_refund"
@@ -257,7 +259,7 @@ func Allowed(o *Order) []string {
 		names = append(names, CommandUntag)
 	}
 	names = append(names, CommandRecordPaymentPosition)
-	if o.mayAssign() && !o.held(VerbShip) && slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.free() > 0 }) {
+	if o.mayAssign() && !o.held(VerbShip) && o.hasFree() {
 		names = append(names, CommandAssignFulfilment)
 	}
 	if slices.ContainsFunc(o.Lines, func(l LineState) bool { return l.Assigned > 0 }) {
@@ -275,6 +277,12 @@ func Allowed(o *Order) []string {
 			names = append(names, CommandCompleteCancellation)
 		}
 		names = append(names, CommandDeclineCancellation)
+	}
+	if o.mayCancel() && o.hasFree() {
+		names = append(names, CommandChangeShippingAddress)
+	}
+	if o.Details.CustomerID == "" {
+		names = append(names, CommandLinkCustomer)
 	}
 	return append(names, o.allowedAfterwards()...)
 }

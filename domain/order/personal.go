@@ -27,11 +27,14 @@ func MapPersonal(e Event, f func(domain.Personal) (domain.Personal, error)) (Eve
 	case CancellationRequested:
 		m.value(&v.Note)
 		e = v
+	case ShippingAddressChanged:
+		m.address(&v.Address)
+		e = v
 	case NoteAdded:
 		m.value(&v.Text)
 		e = v
 	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected,
-		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived, CancellationDeclined,
+		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived, CancellationDeclined, CustomerLinked,
 		RefundGranted, RefundSettled, RefundSettlementFailed, ReturnAuthorised, ReturnReleased, LinesReturned: // nothing personal
 	}
 	if m.err != nil {

@@ -8,7 +8,7 @@ import (
 	"waybill/domain/money"
 )
 
-// Details is what an order was placed with. Once placed it never changes.
+// Details is what an order was placed with. Once placed only its delivery address, and the customer of a guest, may change.
 type Details struct {
 	Number        string            `msgpack:"number,omitempty"`      // human readable; unique by a claim made when it is placed
 	Channel       string            `msgpack:"channel,omitempty"`     // where it was sold: "web", "amazon-de"

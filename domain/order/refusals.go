@@ -255,3 +255,28 @@ func (r CancellationClosed) Error() string {
 
 // RefusalCode implements [domain.Refusal].
 func (CancellationClosed) RefusalCode() string { return "cancellation-closed" }
+
+// NothingOpen refuses a change that no unit is left for.
+type NothingOpen struct {
+	Command string `json:"command"`
+}
+
+// Error implements error.
+func (r NothingOpen) Error() string { return r.Command + ": all units are handed out, or gone" }
+
+// RefusalCode implements [domain.Refusal].
+func (NothingOpen) RefusalCode() string { return "nothing-open" }
+
+// CustomerConflict refuses to give an order to another customer than it has.
+type CustomerConflict struct {
+	CustomerID string `json:"customer_id"` // whose order it is
+	Requested  string `json:"requested"`
+}
+
+// Error implements error.
+func (r CustomerConflict) Error() string {
+	return "the order belongs to customer " + r.CustomerID + ", not to " + r.Requested
+}
+
+// RefusalCode implements [domain.Refusal].
+func (CustomerConflict) RefusalCode() string { return "customer-conflict" }

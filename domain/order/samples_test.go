@@ -108,6 +108,8 @@ func samples(tb testing.TB) []order.Event {
 		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: t0},
 		order.Completed{At: t0},
 		order.Archived{At: t0},
+		order.ShippingAddressChanged{Address: details().Contact.Delivery, At: t0},
+		order.CustomerLinked{CustomerID: "17850", At: t0},
 		order.CancellationRequested{
 			CancellationID: "c9", Whole: true, Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Reason: order.CancelStaff, Note: note, At: t0,
 		},

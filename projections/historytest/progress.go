@@ -3,6 +3,7 @@ package historytest
 import (
 	"strconv"
 
+	"waybill/domain"
 	"waybill/domain/money"
 	"waybill/domain/order"
 )
@@ -20,7 +21,13 @@ func (l *Log) progress(o *order.Order) order.Command {
 		rest := r.Rest()
 		return order.DeclineCancellation{ID: o.ID, CancellationID: r.ID, Lines: rest[:l.rng.IntN(len(rest)+1)], Now: l.now()}
 	}
-	switch l.rng.IntN(13) {
+	switch l.rng.IntN(15) {
+	case 13:
+		return order.LinkCustomer{ID: o.ID, CustomerID: "cust-" + strconv.Itoa(l.rng.IntN(60)), Now: l.now()}
+	case 14:
+		return order.ChangeShippingAddress{ID: o.ID, Address: order.Address{
+			Lines: []domain.Personal{domain.NewPersonal(strconv.Itoa(l.serial) + " High Street")}, Country: l.pick("GB", "DE", "FR"),
+		}, Now: l.now()}
 	case 0, 1:
 		return l.paid(o)
 	case 2:

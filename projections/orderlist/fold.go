@@ -150,6 +150,10 @@ func (r *row) fold(ev order.Event) {
 		if ev.Final {
 			r.answered(ev.CancellationID)
 		}
+	case order.ShippingAddressChanged:
+		r.Country = ev.Address.Country
+	case order.CustomerLinked:
+		r.CustomerID = ev.CustomerID
 	case order.RefundGranted:
 		if ev.Basis.Entitles() {
 			r.Total.Minor -= ev.Amount.Minor

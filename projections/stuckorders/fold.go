@@ -169,11 +169,13 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 		if ev.Basis.Entitles() {
 			s.Credited += ev.Amount.Minor
 		}
+	case order.CustomerLinked:
+		s.CustomerID = ev.CustomerID
 	case order.Completed:
 		enter(order.LifecycleCompleted)
 	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected, order.FulfilmentAssigned, order.FulfilmentUnassigned,
 		order.LinesShipped, order.LinesDelivered, order.Archived, order.RefundSettled, order.RefundSettlementFailed,
-		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned:
+		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned, order.ShippingAddressChanged:
 	}
 }
 

@@ -74,6 +74,10 @@ func orderSentence(ev order.Event) string {
 		return fmt.Sprintf("Cancelling %s was asked for (%s); it waits for others to let go.", strings.ToLower(unitsOf(ev.Lines)), ev.Reason)
 	case order.CancellationDeclined:
 		return fmt.Sprintf("%s cannot be cancelled any more (%s).", unitsOf(ev.Lines), plainName(string(ev.Reason)))
+	case order.ShippingAddressChanged:
+		return "What is not handed out yet goes to another address."
+	case order.CustomerLinked:
+		return "The order belongs to customer " + ev.CustomerID + "."
 	case order.Completed:
 		return "The order is completed: nothing is left to do."
 	case order.Archived:

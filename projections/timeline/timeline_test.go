@@ -306,6 +306,8 @@ func samples() []interface{ EventType() string } {
 		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: 1},
 		order.Completed{At: 1},
 		order.Archived{At: 1},
+		order.ShippingAddressChanged{Address: order.Address{City: note, Country: "DE"}, At: 1},
+		order.CustomerLinked{CustomerID: "cust-1", At: 1},
 		order.CancellationRequested{CancellationID: "c1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 2}}, Reason: order.CancelStaff, Note: note, At: 1},
 		order.CancellationDeclined{CancellationID: "c1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 2}}, Reason: order.DeclinePacked, Final: true, At: 1},
 		order.RefundGranted{RefundID: "r1", Basis: order.RefundReturn, Ref: "t1", Lines: []order.RefundLine{{LineID: "1", Quantity: 1, Amount: cents}}, Shipping: cents, Adjustment: cents, Amount: cents, Reason: "too small", At: 1},
