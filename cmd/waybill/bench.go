@@ -102,6 +102,7 @@ func listWorkloads(w io.Writer, output string) error {
 }
 
 func runBench(cmd *cobra.Command, a *app, o benchOptions, names []string) error {
+	setCollector() // the parts of the engine that run here run as in serve, and so does the yardstick
 	var workloads []bench.Workload
 	if len(names) == 1 && names[0] == "all" {
 		workloads, names = bench.Workloads(), nil

@@ -12,7 +12,7 @@ const (
 	memoryLimit    = 1 << 30 // bytes, soft: near it the collector runs as often as it must
 )
 
-// setCollector sets both, unless the environment does: GOGC and GOMEMLIMIT mean what they mean to every Go program.
+// setCollector sets both for the process, unless the environment does: GOGC and GOMEMLIMIT mean what they mean to every Go program.
 func setCollector() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"waybill/internal/failpoint"
@@ -26,6 +27,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "waybill:", err)
 		os.Exit(int(exitUsage))
 	}
+	uuid.EnableRandPool() // ids are no secrets: random bytes for them may wait in memory
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
