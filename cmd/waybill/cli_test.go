@@ -76,6 +76,10 @@ func newExamples(t *testing.T) *examples {
 		t.Fatalf("%d %s: %v", status, body, err)
 	}
 	x.command = note.CommandID
+	aside := `{"bucket":"quality_control","quantity":5}`
+	if status, body, err := call(t.Context(), http.MethodPost, d.base+"/v1/stock/MUG-BLUE/MAIN/make-unavailable", d.key(), aside); err != nil || status != http.StatusOK {
+		t.Fatalf("put aside: %d %s %v", status, body, err)
+	}
 	return x
 }
 
