@@ -6,6 +6,7 @@ func laterOrderCodes() []string {
 	return []string{
 		"payment-position-conflict",
 		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
+		"unknown-amendment", "amendment-conflict", "amendment-open", "amendment-closed", "amendment-stale",
 		"nothing-open", "customer-conflict",
 		"unknown-cancellation", "cancellation-closed",
 		"unknown-refund", "refund-conflict", "refund-exceeds-entitlement",
@@ -39,6 +40,26 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The parcel is known with other units"
 		e.Means = "The units in values.lines have left in it."
 		e.Do = "Use a fresh parcel_id for another parcel."
+	case "unknown-amendment":
+		e.Title = "The order has no such amendment"
+		e.Means = "No amendment values.amendment_id was proposed."
+		e.Do = "GET /v1/orders/{order_id} lists the amendments."
+	case "amendment-conflict":
+		e.Title = "The amendment id stands for another amendment"
+		e.Means = "An amendment with this id was proposed before, and differs."
+		e.Do = "Use a fresh amendment_id."
+	case "amendment-open":
+		e.Title = "Another amendment is open"
+		e.Means = "At most one amendment of an order is open; values.amendment_id is."
+		e.Do = "Accept or withdraw it first."
+	case "amendment-closed":
+		e.Title = "The amendment has ended otherwise"
+		e.Means = "An amendment ends once; this one did at values.closed_at."
+		e.Do = "Propose a new amendment, with a fresh id."
+	case "amendment-stale":
+		e.Title = "The order has changed since"
+		e.Means = "The amendment was made from version values.base_version; lines or units changed at values.changed_version."
+		e.Do = "Make it again from the order as it is."
 	case "nothing-open":
 		e.Title = "No unit is left that the change could reach"
 		e.Means = "All units of the order are handed out to fulfilments, cancelled or gone."

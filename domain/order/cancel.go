@@ -246,6 +246,7 @@ func (e LinesCancelled) apply(o *Order) {
 		s.Lines = append(s.Lines, LineQuantity{LineID: c.LineID, Quantity: c.Quantity})
 	}
 	o.Credited.Minor += e.Credit.Minor
+	o.Changed = o.Version + 1
 	o.Cancellations = append(o.Cancellations, s)
 	if request >= 0 {
 		o.closeRequest(&o.Requests[request], e.At)

@@ -30,6 +30,9 @@ const (
 	TypeLinesDelivered         = "order.lines_delivered"
 	TypeCompleted              = "order.completed"
 	TypeArchived               = "order.archived"
+	TypeAmendmentProposed      = "order.amendment_proposed"
+	TypeAmended                = "order.amended"
+	TypeAmendmentWithdrawn     = "order.amendment_withdrawn"
 	TypeShippingAddressChanged = "order.shipping_address_changed"
 	TypeCustomerLinked         = "order.customer_linked"
 	TypeCancellationRequested  = "order.cancellation_requested"
@@ -48,7 +51,7 @@ func EventTypes() []string {
 		TypePlaced, TypeConfirmed, TypeRejected, TypeExpired, TypeHoldPlaced, TypeHoldReleased, TypeLinesCancelled, TypeCancelled,
 		TypeNoteAdded, TypeTagged, TypeUntagged, TypePaymentPositionChanged, TypeAnomalyDetected,
 		TypeFulfilmentAssigned, TypeFulfilmentUnassigned, TypeLinesShipped, TypeLinesDelivered, TypeCompleted, TypeArchived,
-		TypeCancellationRequested, TypeCancellationDeclined, TypeShippingAddressChanged, TypeCustomerLinked,
+		TypeAmendmentProposed, TypeAmended, TypeAmendmentWithdrawn, TypeCancellationRequested, TypeCancellationDeclined, TypeShippingAddressChanged, TypeCustomerLinked,
 		TypeRefundGranted, TypeRefundSettled, TypeRefundSettlementFailed, TypeReturnAuthorised, TypeReturnReleased, TypeLinesReturned,
 	}
 }
@@ -60,7 +63,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Order], or what apply does, changes.
-const SnapshotSchema = 6
+const SnapshotSchema = 7
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -141,6 +144,12 @@ func decodeEvent(typ string, schema int16, data []byte) (Event, error) {
 		return event[ShippingAddressChanged](data)
 	case TypeCustomerLinked:
 		return event[CustomerLinked](data)
+	case TypeAmendmentProposed:
+		return event[AmendmentProposed](data)
+	case TypeAmended:
+		return event[Amended](data)
+	case TypeAmendmentWithdrawn:
+		return event[AmendmentWithdrawn](data)
 	case TypeArchived:
 		return event[Archived](data)
 	case TypeRefundGranted:

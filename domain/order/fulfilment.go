@@ -173,7 +173,7 @@ func (c AssignFulfilment) decide(o *Order) ([]Event, error) {
 func (e FulfilmentAssigned) apply(o *Order) {
 	o.Fulfilments = append(o.Fulfilments, Assignment{FulfilmentID: e.FulfilmentID, Location: e.Location, Lines: e.Lines, At: e.At})
 	o.each(e.Lines, func(l *LineState, n int64) { l.Assigned += n })
-	o.UpdatedAt = e.At
+	o.Changed, o.UpdatedAt = o.Version+1, e.At
 }
 
 func (c UnassignFulfilment) decide(o *Order) ([]Event, error) {
@@ -226,7 +226,7 @@ func (e FulfilmentUnassigned) apply(o *Order) {
 		o.Fulfilments[i].Unassigned = append(o.Fulfilments[i].Unassigned, Unassignment{ID: e.UnassignmentID, Lines: e.Lines})
 	}
 	o.each(e.Lines, func(l *LineState, n int64) { l.Assigned -= n })
-	o.UpdatedAt = e.At
+	o.Changed, o.UpdatedAt = o.Version+1, e.At
 }
 
 func (o *Order) assignmentIndex(id string) int {

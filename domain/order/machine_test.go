@@ -93,6 +93,12 @@ func commands() []order.Command {
 		order.DeclineCancellation{ID: orderID, CancellationID: "c0", Now: now},
 		order.ChangeShippingAddress{ID: orderID, Address: order.Address{Lines: []domain.Personal{domain.NewPersonal("1 High Street")}}, Now: now},
 		order.LinkCustomer{ID: orderID, CustomerID: "17850", Now: now},
+		order.ProposeAmendment{
+			ID: orderID, AmendmentID: "a1", BaseVersion: 1, Now: now, Totals: more(details().Totals, 100),
+			Ops: []order.AmendOp{{Kind: order.AmendAddSurcharge, Surcharge: &order.Surcharge{ID: "x", Amount: eur(100), Total: eur(100)}}},
+		},
+		order.AcceptAmendment{ID: orderID, AmendmentID: "a9", Now: now},
+		order.WithdrawAmendment{ID: orderID, AmendmentID: "a9", Now: now},
 		order.GrantRefund{ID: orderID, RefundID: "r1", Basis: order.RefundGoodwill, Adjustment: eur(100), Now: now},
 		order.RecordRefundSettled{ID: orderID, RefundID: "r9", Legs: []order.RefundLeg{{PaymentID: "p1", OperationID: "op1", Amount: eur(100)}}, Now: now},
 		order.RecordRefundFailed{ID: orderID, RefundID: "r9", PaymentID: "p1", OperationID: "op1", Now: now},
@@ -100,6 +106,13 @@ func commands() []order.Command {
 		order.ReleaseReturn{ID: orderID, ReturnID: "t9", ReleaseID: "x1", Now: now},
 		order.RecordReturnOutcome{ID: orderID, ReturnID: "t9", OutcomeID: "g1", Lines: []order.OutcomeLine{{LineID: "1", Quantity: 1, Outcome: order.OutcomeDamaged}}, Now: now},
 	}
+}
+
+// more returns totals with a surcharge more.
+func more(t order.Totals, surcharge int64) order.Totals {
+	t.Surcharge.Minor += surcharge
+	t.Grand.Minor += surcharge
+	return t
 }
 
 // one returns n units of line 1.
@@ -170,17 +183,20 @@ func TestEveryCommandInEveryLifecycle(t *testing.T) {
 		order.LifecycleCancelling: {bad, noRef, noRef, bad, noRet, noRet},
 		order.LifecycleCancelled:  {bad, noRef, noRef, bad, noRet, noRet},
 	}
-	const noCan = "unknown-cancellation"
+	const (
+		noCan = "unknown-cancellation"
+		noAm  = "unknown-amendment"
+	)
 	ends := map[order.Lifecycle][]string{
-		//                          complete decline address customer
-		order.LifecycleNone:       {gone, gone, gone, gone},
-		order.LifecyclePending:    {noCan, noCan, "shipping_address_changed", done},
-		order.LifecycleConfirmed:  {noCan, noCan, "shipping_address_changed", done},
-		order.LifecycleCompleted:  {noCan, noCan, bad, done},
-		order.LifecycleRejected:   {noCan, noCan, bad, done},
-		order.LifecycleExpired:    {noCan, noCan, bad, done},
-		order.LifecycleCancelling: {all, "cancellation_declined", bad, done},
-		order.LifecycleCancelled:  {done, "cancellation-closed", bad, done},
+		//                          complete decline address customer amend accept withdraw
+		order.LifecycleNone:       {gone, gone, gone, gone, gone, gone, gone},
+		order.LifecyclePending:    {noCan, noCan, "shipping_address_changed", done, "amendment_proposed", noAm, noAm},
+		order.LifecycleConfirmed:  {noCan, noCan, "shipping_address_changed", done, "amendment_proposed", noAm, noAm},
+		order.LifecycleCompleted:  {noCan, noCan, bad, done, bad, noAm, noAm},
+		order.LifecycleRejected:   {noCan, noCan, bad, done, bad, noAm, noAm},
+		order.LifecycleExpired:    {noCan, noCan, bad, done, bad, noAm, noAm},
+		order.LifecycleCancelling: {all, "cancellation_declined", bad, done, bad, noAm, noAm},
+		order.LifecycleCancelled:  {done, "cancellation-closed", bad, done, bad, noAm, noAm},
 	}
 	table := map[order.Lifecycle][]string{
 		//                          place     confirm      reject      expire     hold  release cancel note          tag       untag

@@ -108,6 +108,9 @@ type Order struct {
 	Credited      money.Money           `msgpack:"credited"`                // given back by cancellations: at most the grand total
 	Holds         []Hold                `msgpack:"holds,omitempty"`         // all ever placed, in order
 	Cancellations []CancellationSummary `msgpack:"cancellations,omitempty"` // all that were carried out, in order
+	Amendments    []Amendment           `msgpack:"amendments,omitempty"`    // all ever proposed, in order
+	Version       int64                 `msgpack:"version"`                 // how many events are folded in
+	Changed       int64                 `msgpack:"changed"`                 // the version at which lines or units changed last
 	Requests      []CancellationRequest `msgpack:"requests,omitempty"`      // cancellations that had to wait, in order
 	Notes         []Note                `msgpack:"notes,omitempty"`         // in order
 	Tags          []string              `msgpack:"tags,omitempty"`          // sorted
@@ -138,6 +141,8 @@ type LineState struct {
 	Granted   money.Money `msgpack:"granted"`   // given back for the refunded units
 
 	CancelRequested  int64 `msgpack:"cancel_requested"`  // units that cancellations wait for
+	BaseUnits        int64 `msgpack:"base_units"`        // units that were given back before the last amendment
+	BaseMinor        int64 `msgpack:"base_minor"`        // and what was given back for them, in minor units
 	ReturnAuthorised int64 `msgpack:"return_authorised"` // units of Shipped that a return has
 	Returned         int64 `msgpack:"returned"`          // units of Shipped that came back, or never have to
 	ReturnRefunded   int64 `msgpack:"return_refunded"`   // units of Refunded on the basis of a return
@@ -192,7 +197,10 @@ type Command interface {
 }
 
 // Evolve folds e into o.
-func Evolve(o *Order, e Event) { e.apply(o) }
+func Evolve(o *Order, e Event) {
+	e.apply(o)
+	o.Version++
+}
 
 // Decide says which events c causes on o. It changes nothing. The error is a [domain.Refusal] or a fault of the program;
 // no events and no error mean that what was asked for already holds.
@@ -218,6 +226,9 @@ const (
 	CommandRecordDelivered       = "order.record_delivered"
 	CommandComplete              = "order.complete"
 	CommandArchive               = "order.archive"
+	CommandProposeAmendment      = "order.propose_amendment"
+	CommandAcceptAmendment       = "order.accept_amendment"
+	CommandWithdrawAmendment     = "order.withdraw_amendment"
 	CommandChangeShippingAddress = "order.change_shipping_address"
 	CommandLinkCustomer          = "order.link_customer"
 	CommandCompleteCancellation  = "order.complete_cancellation"
@@ -283,6 +294,17 @@ func Allowed(o *Order) []string {
 	}
 	if o.Details.CustomerID == "" {
 		names = append(names, CommandLinkCustomer)
+	}
+	open := slices.ContainsFunc(o.Amendments, func(a Amendment) bool { return a.Open() })
+	if o.mayCancel() && !o.held(VerbAmend) {
+		if open {
+			names = append(names, CommandAcceptAmendment)
+		} else {
+			names = append(names, CommandProposeAmendment)
+		}
+	}
+	if open {
+		names = append(names, CommandWithdrawAmendment)
 	}
 	return append(names, o.allowedAfterwards()...)
 }

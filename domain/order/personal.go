@@ -34,7 +34,7 @@ func MapPersonal(e Event, f func(domain.Personal) (domain.Personal, error)) (Eve
 		m.value(&v.Text)
 		e = v
 	case Confirmed, Rejected, Expired, Cancelled, Tagged, Untagged, PaymentPositionChanged, AnomalyDetected,
-		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived, CancellationDeclined, CustomerLinked,
+		FulfilmentAssigned, FulfilmentUnassigned, LinesShipped, LinesDelivered, Completed, Archived, CancellationDeclined, AmendmentProposed, Amended, AmendmentWithdrawn, CustomerLinked,
 		RefundGranted, RefundSettled, RefundSettlementFailed, ReturnAuthorised, ReturnReleased, LinesReturned: // nothing personal
 	}
 	if m.err != nil {

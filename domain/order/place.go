@@ -8,7 +8,8 @@ import (
 	"waybill/domain/money"
 )
 
-// Details is what an order was placed with. Once placed only its delivery address, and the customer of a guest, may change.
+// Details is what an order was placed with. Once placed only its delivery address, the
+// customer of a guest, and what an amendment says may change.
 type Details struct {
 	Number        string            `msgpack:"number,omitempty"`      // human readable; unique by a claim made when it is placed
 	Channel       string            `msgpack:"channel,omitempty"`     // where it was sold: "web", "amazon-de"
@@ -231,7 +232,7 @@ func (e Placed) apply(o *Order) {
 	*o = Order{
 		ID: e.OrderID, Lifecycle: LifecyclePending, Details: e.Details, Lines: lines,
 		Credited: none, Granted: none, Tags: slices.Clone(e.Details.Tags),
-		PlacedAt: e.Details.PlacedAt, UpdatedAt: e.At,
+		PlacedAt: e.Details.PlacedAt, UpdatedAt: e.At, Version: o.Version, Changed: o.Version + 1,
 	}
 	o.Details.Lines = nil // they stand in o.Lines
 }

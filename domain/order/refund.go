@@ -275,8 +275,10 @@ func (e RefundGranted) apply(o *Order) {
 func (l *LineState) given() int64 { return l.Cancelled + l.Refunded }
 
 // worth returns what the next n units of l give back. Any units, given back in any runs, add up to exactly the Net of the line.
+// After an amendment that holds for what was not given back before it.
 func (l *LineState) worth(n int64) (money.Money, error) {
-	return money.Between(l.Line.Net, l.given(), l.given()+n, l.Ordered())
+	left, from := money.New(l.Line.Net.Minor-l.BaseMinor, l.Line.Net.Currency), l.given()-l.BaseUnits
+	return money.Between(left, from, from+n, l.Ordered()-l.BaseUnits)
 }
 
 // shippingPaid returns what was charged for delivery and is not granted back yet, in minor units.

@@ -108,6 +108,19 @@ func samples(tb testing.TB) []order.Event {
 		order.LinesDelivered{FulfilmentID: "f1", ParcelID: "b1", Lines: []order.LineQuantity{{LineID: "1", Quantity: 1}}, Assumed: true, At: t0},
 		order.Completed{At: t0},
 		order.Archived{At: t0},
+		order.AmendmentProposed{
+			AmendmentID: "a1", BaseVersion: 2, Totals: details().Totals, Reason: "one more", BalanceDelta: eur(500), At: t0, Ops: []order.AmendOp{
+				{Kind: order.AmendChangeQuantity, Line: &details().Lines[0]},
+				{Kind: order.AmendRemoveLine, LineID: "2"},
+				{Kind: order.AmendChangeShipping, Shipping: details().Shipping},
+				{Kind: order.AmendAddSurcharge, Surcharge: &details().Surcharges[1]},
+			},
+		},
+		order.Amended{
+			AmendmentID: "a1", Lines: placed(tb, details()).Details.Lines, Shipping: details().Shipping, Surcharges: details().Surcharges,
+			Before: details().Totals, After: details().Totals, BalanceDelta: eur(500), At: t0,
+		},
+		order.AmendmentWithdrawn{AmendmentID: "a1", At: t0},
 		order.ShippingAddressChanged{Address: details().Contact.Delivery, At: t0},
 		order.CustomerLinked{CustomerID: "17850", At: t0},
 		order.CancellationRequested{

@@ -180,7 +180,7 @@ func (e LinesShipped) apply(o *Order) {
 		o.Fulfilments[i].Parcels = append(o.Fulfilments[i].Parcels, Parcel{ParcelID: e.ParcelID, Lines: e.Lines, ShippedAt: e.At})
 	}
 	o.each(e.Lines, func(l *LineState, n int64) { l.Assigned, l.Shipped = l.Assigned-n, l.Shipped+n })
-	o.UpdatedAt = e.At
+	o.Changed, o.UpdatedAt = o.Version+1, e.At
 }
 
 func (c RecordDelivered) decide(o *Order) ([]Event, error) {

@@ -26,6 +26,7 @@ const (
 	MaxAddress       = 10            // lines of an address
 	MaxPayments      = 1_000         // payments, also those that failed
 	MaxCancellations = 1_000         // cancellations that had to wait
+	MaxAmendments    = 1_000         // amendments ever proposed
 	MaxRefunds       = 1_000         // refunds ever granted
 	MaxFailures      = 100           // attempts to pay one refund back that failed
 	MaxReturns       = 1_000         // returns ever authorised

@@ -21,7 +21,9 @@ func (l *Log) progress(o *order.Order) order.Command {
 		rest := r.Rest()
 		return order.DeclineCancellation{ID: o.ID, CancellationID: r.ID, Lines: rest[:l.rng.IntN(len(rest)+1)], Now: l.now()}
 	}
-	switch l.rng.IntN(15) {
+	switch l.rng.IntN(17) {
+	case 15, 16:
+		return l.amend(o)
 	case 13:
 		return order.LinkCustomer{ID: o.ID, CustomerID: "cust-" + strconv.Itoa(l.rng.IntN(60)), Now: l.now()}
 	case 14:
@@ -42,6 +44,31 @@ func (l *Log) progress(o *order.Order) order.Command {
 		return l.refund(o)
 	}
 	return order.Archive{ID: o.ID, Now: l.now()}
+}
+
+// amend proposes one more unit of a line, or ends what is proposed.
+func (l *Log) amend(o *order.Order) order.Command {
+	for i := range o.Amendments {
+		switch a := &o.Amendments[i]; {
+		case !a.Open():
+		case l.rng.IntN(3) == 0:
+			return order.WithdrawAmendment{ID: o.ID, AmendmentID: a.AmendmentID, Now: l.now()}
+		default:
+			return order.AcceptAmendment{ID: o.ID, AmendmentID: a.AmendmentID, Now: l.now()}
+		}
+	}
+	line := o.Lines[l.rng.IntN(len(o.Lines))].Line
+	cents := line.Total.Minor / line.Quantity
+	line.Quantity++
+	line.Total.Minor += cents
+	line.Net = money.Money{}
+	totals := o.Details.Totals
+	totals.Goods.Minor += cents
+	totals.Grand.Minor += cents
+	return order.ProposeAmendment{
+		ID: o.ID, AmendmentID: "a" + strconv.Itoa(l.serial), BaseVersion: o.Version, Totals: totals, Now: l.now(),
+		Ops: []order.AmendOp{{Kind: order.AmendChangeQuantity, Line: &line}},
+	}
 }
 
 // back lets goods come back, and ends the returns that are open.

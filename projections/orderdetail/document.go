@@ -41,6 +41,7 @@ func (s *State) Detail() Detail {
 		Anomalies:       each(o.Anomalies, anomaly),
 		Holds:           each(o.Holds, func(h *order.Hold) Hold { return hold(h, authorOf(s.HoldsBy, h.ID)) }),
 		Cancellations:   each(o.Cancellations, cancellation),
+		Amendments:      each(o.Amendments, amendment),
 		Requests:        each(o.Requests, cancelling),
 		Notes:           each(o.Notes, func(n *order.Note) Note { return note(n, authorOf(s.NotesBy, n.ID)) }),
 		Tags:            append([]string{}, o.Tags...),
@@ -133,6 +134,13 @@ func cancellation(c *order.CancellationSummary) Cancellation {
 	return Cancellation{
 		CancellationID: c.ID, Whole: c.Whole, Reason: string(c.Reason), At: c.At.Time(),
 		Lines: each(c.Lines, quantity),
+	}
+}
+
+func amendment(a *order.Amendment) Amendment {
+	return Amendment{
+		AmendmentID: a.AmendmentID, BaseVersion: a.BaseVersion, Reason: a.Reason, Grand: a.Totals.Grand, BalanceDelta: a.BalanceDelta,
+		ProposedAt: a.ProposedAt.Time(), AcceptedAt: a.AcceptedAt.Time(), WithdrawnAt: a.WithdrawnAt.Time(),
 	}
 }
 

@@ -98,7 +98,7 @@ func (s *State) evolveOrder(e *projections.Event) error {
 	case order.Placed, order.Confirmed, order.Rejected, order.Expired, order.HoldReleased, order.LinesCancelled,
 		order.Cancelled, order.Tagged, order.Untagged, order.PaymentPositionChanged, order.AnomalyDetected,
 		order.FulfilmentAssigned, order.FulfilmentUnassigned, order.LinesShipped, order.LinesDelivered, order.Completed, order.Archived, order.CancellationRequested, order.CancellationDeclined,
-		order.ShippingAddressChanged, order.CustomerLinked,
+		order.ShippingAddressChanged, order.CustomerLinked, order.AmendmentProposed, order.Amended, order.AmendmentWithdrawn,
 		order.RefundGranted, order.RefundSettled, order.RefundSettlementFailed, order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned:
 	}
 	return nil

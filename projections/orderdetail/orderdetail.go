@@ -66,6 +66,7 @@ type Detail struct {
 	Anomalies     []Anomaly      `json:"anomalies"`   // the latest, in order: somebody has to look at them
 	Holds         []Hold         `json:"holds"`       // all ever placed, in order
 	Cancellations []Cancellation `json:"cancellations"`
+	Amendments    []Amendment    `json:"amendments"`
 	Requests      []Cancelling   `json:"cancellation_requests"` // cancellations that had to wait for others
 	Notes         []Note         `json:"notes"`
 	Tags          []string       `json:"tags"`
@@ -284,6 +285,18 @@ type Cancellation struct {
 	Lines          []LineQuantity `json:"lines"`
 	Reason         string         `json:"reason"`
 	At             time.Time      `json:"at"`
+}
+
+// Amendment is a change of what was agreed: open, accepted or withdrawn.
+type Amendment struct {
+	AmendmentID  string      `json:"amendment_id"`
+	BaseVersion  int64       `json:"base_version"`
+	Reason       string      `json:"reason,omitempty"`
+	Grand        money.Money `json:"grand"`         // of the order as amended
+	BalanceDelta money.Money `json:"balance_delta"` // what it makes the order cost more
+	ProposedAt   time.Time   `json:"proposed_at"`
+	AcceptedAt   time.Time   `json:"accepted_at,omitzero"`
+	WithdrawnAt  time.Time   `json:"withdrawn_at,omitzero"`
 }
 
 // Cancelling is a cancellation that has to wait for others, or had to.

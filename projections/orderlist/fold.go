@@ -28,6 +28,7 @@ type row struct {
 type progress struct {
 	Services  []string                `msgpack:"services,omitempty"`  // lines that are not shipped
 	Unshipped int64                   `msgpack:"unshipped,omitempty"` // units of those, less cancelled
+	Dropped   int64                   `msgpack:"dropped,omitempty"`   // units of those that were cancelled
 	Cancelled int64                   `msgpack:"cancelled,omitempty"` // units of the others
 	Assigned  int64                   `msgpack:"assigned,omitempty"`
 	Shipped   int64                   `msgpack:"shipped,omitempty"`
@@ -150,6 +151,8 @@ func (r *row) fold(ev order.Event) {
 		if ev.Final {
 			r.answered(ev.CancellationID)
 		}
+	case order.Amended:
+		r.amend(&ev)
 	case order.ShippingAddressChanged:
 		r.Country = ev.Address.Country
 	case order.CustomerLinked:
@@ -169,7 +172,8 @@ func (r *row) fold(ev order.Event) {
 				r.progress.Returned += l.Quantity
 			}
 		}
-	case order.NoteAdded, order.AnomalyDetected, order.Archived, order.RefundSettled, order.RefundSettlementFailed:
+	case order.NoteAdded, order.AnomalyDetected, order.Archived, order.RefundSettled, order.RefundSettlementFailed,
+		order.AmendmentProposed, order.AmendmentWithdrawn:
 	}
 	r.derive()
 }
@@ -195,6 +199,24 @@ func (r *row) comesBack(id string, units int64, graded bool) {
 	}
 }
 
+// amend sets what follows from all lines. What was cancelled of them stays so.
+func (r *row) amend(e *order.Amended) {
+	p := &r.progress
+	p.Services, p.Unshipped, r.Units, r.Lines = nil, -p.Dropped, -p.Dropped-p.Cancelled, len(e.Lines)
+	skus := make([]string, len(e.Lines))
+	for i := range e.Lines {
+		l := &e.Lines[i]
+		skus[i] = l.SKU
+		r.Units += l.Quantity
+		if !l.RequiresShipping {
+			p.Services = append(p.Services, l.ID)
+			p.Unshipped += l.Quantity
+		}
+	}
+	r.SKUs = unique(skus)
+	r.Total.Minor += e.BalanceDelta.Minor
+}
+
 // answered ends the cancellation of the whole order, if it is that: the order stands where it stood.
 func (r *row) answered(cancellation string) {
 	if p := &r.progress; p.Asked != "" && p.Asked == cancellation {
@@ -207,6 +229,7 @@ func (r *row) cancel(line string, units int64) {
 	r.Units -= units
 	if slices.Contains(r.progress.Services, line) {
 		r.progress.Unshipped -= units
+		r.progress.Dropped += units
 	} else {
 		r.progress.Cancelled += units
 	}

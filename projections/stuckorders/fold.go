@@ -30,6 +30,7 @@ type state struct {
 	Claims      []claim             `msgpack:"reservations,omitempty"` // those that are open
 	Expired     bool                `msgpack:"expired"`                // a reservation of it has expired
 	Payments    []paymentState      `msgpack:"payments,omitempty"`
+	Cancelled   int64               `msgpack:"cancelled"`        // units
 	Asked       string              `msgpack:"asked,omitempty"`  // the cancellation of the whole order that waits
 	Before      order.Lifecycle     `msgpack:"before,omitempty"` // where the order stood when that was asked for
 }
@@ -148,6 +149,7 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 	case order.LinesCancelled:
 		for _, l := range ev.Lines {
 			s.Units -= l.Quantity
+			s.Cancelled += l.Quantity
 		}
 		s.Credited += ev.Credit.Minor
 		s.answered(ev.CancellationID, at)
@@ -169,13 +171,19 @@ func (s *state) foldOrder(ev order.Event, at domain.Time, actor string) {
 		if ev.Basis.Entitles() {
 			s.Credited += ev.Amount.Minor
 		}
+	case order.Amended:
+		s.Grand, s.Units = ev.After.Grand.Minor, -s.Cancelled
+		for i := range ev.Lines {
+			s.Units += ev.Lines[i].Quantity
+		}
 	case order.CustomerLinked:
 		s.CustomerID = ev.CustomerID
 	case order.Completed:
 		enter(order.LifecycleCompleted)
 	case order.NoteAdded, order.Tagged, order.Untagged, order.AnomalyDetected, order.FulfilmentAssigned, order.FulfilmentUnassigned,
 		order.LinesShipped, order.LinesDelivered, order.Archived, order.RefundSettled, order.RefundSettlementFailed,
-		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned, order.ShippingAddressChanged:
+		order.ReturnAuthorised, order.ReturnReleased, order.LinesReturned, order.ShippingAddressChanged,
+		order.AmendmentProposed, order.AmendmentWithdrawn:
 	}
 }
 

@@ -29,7 +29,7 @@ func (Projection) Types() []string {
 	return append(stock.ReservationEventTypes(),
 		order.TypePlaced, order.TypeConfirmed, order.TypeRejected, order.TypeExpired, order.TypeHoldPlaced,
 		order.TypeHoldReleased, order.TypeLinesCancelled, order.TypeCancelled, order.TypePaymentPositionChanged, order.TypeCompleted,
-		order.TypeRefundGranted, order.TypeCancellationRequested, order.TypeCancellationDeclined, order.TypeCustomerLinked,
+		order.TypeRefundGranted, order.TypeCancellationRequested, order.TypeCancellationDeclined, order.TypeCustomerLinked, order.TypeAmended,
 	)
 }
 

@@ -74,6 +74,12 @@ func orderSentence(ev order.Event) string {
 		return fmt.Sprintf("Cancelling %s was asked for (%s); it waits for others to let go.", strings.ToLower(unitsOf(ev.Lines)), ev.Reason)
 	case order.CancellationDeclined:
 		return fmt.Sprintf("%s cannot be cancelled any more (%s).", unitsOf(ev.Lines), plainName(string(ev.Reason)))
+	case order.AmendmentProposed:
+		return fmt.Sprintf("Amendment %s was proposed: the order would cost %s, %s more.", ev.AmendmentID, ev.Totals.Grand, ev.BalanceDelta)
+	case order.Amended:
+		return fmt.Sprintf("The order was amended (%s): it comes to %s, %s before.", ev.AmendmentID, ev.After.Grand, ev.Before.Grand)
+	case order.AmendmentWithdrawn:
+		return "Amendment " + ev.AmendmentID + " was withdrawn."
 	case order.ShippingAddressChanged:
 		return "What is not handed out yet goes to another address."
 	case order.CustomerLinked:
