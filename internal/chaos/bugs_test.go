@@ -220,7 +220,10 @@ func relayWakesUp(t *testing.T, a *arena, sown string) *chaos.Load {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(remembered)
+	select {
+	case <-time.After(remembered):
+	case <-t.Context().Done():
+	}
 	if err := first.Thaw(); err != nil {
 		t.Fatal(err)
 	}
