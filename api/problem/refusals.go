@@ -4,7 +4,7 @@ import "net/http"
 
 // refusalCodes are the codes of the refusals of the domain and of the bus. A test compares them with the sources.
 func refusalCodes() []string {
-	return append(append(append(laterOrderCodes(), returnCodes()...), fulfilmentCodes()...),
+	return append(append(append(append(laterOrderCodes(), returnCodes()...), fulfilmentCodes()...), paymentCodes()...),
 		"invalid-field", "limit-exceeded",
 		"order-already-placed", "invalid-transition", "totals-mismatch", "currency-mismatch", "hold-active", "unknown-hold",
 		"hold-conflict", "unknown-line", "quantity-exceeds-open", "already-shipped", "cancellation-conflict", "note-conflict",
@@ -19,7 +19,7 @@ func refusalCodes() []string {
 
 // refusal returns the entry of a refusal. A refusal is a stored outcome: sending the same command again gives it again.
 func refusal(code string) (Entry, bool) {
-	for _, of := range []func(string) Entry{orderRefusal, laterOrderRefusal, fulfilmentRefusal, returnRefusal, stockRefusal, allocationRefusal, claimRefusal} {
+	for _, of := range []func(string) Entry{orderRefusal, laterOrderRefusal, fulfilmentRefusal, paymentRefusal, returnRefusal, stockRefusal, allocationRefusal, claimRefusal} {
 		if e := of(code); e.Title != "" {
 			e.Code, e.Status = code, http.StatusUnprocessableEntity
 			return e, true

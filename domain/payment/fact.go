@@ -142,10 +142,12 @@ func (p *Payment) record(f Fact, note domain.Personal, now domain.Time) ([]Event
 			return nil, err
 		}
 		events = []Event{e}
-	case f.GatewayEventID != "" && len(found) == 0:
-		return []Event{FactIgnored{Report: r, Reason: p.ignoreReason(&f)}}, nil
 	}
-	return append(events, p.unknownAnomalies(r, found...)...), nil
+	events = append(events, p.unknownAnomalies(r, found...)...)
+	if len(events) == 0 && f.GatewayEventID != "" {
+		events = []Event{FactIgnored{Report: r, Reason: p.ignoreReason(&f)}}
+	}
+	return events, nil
 }
 
 // complete fills in what a fact leaves open and the payment knows.

@@ -15,19 +15,15 @@ type Ledger struct {
 	Disputed       money.Money // of Captured, in dispute, or lost in one, or taken for one and not given back yet
 	Voided         money.Money // of what was ever authorised, given up
 	Expired        money.Money // of what was ever authorised, lapsed
-	AuthPending    money.Money // asked for, with no outcome known; the three below as well
+	AuthPending    money.Money // asked for, with no outcome known; so are the three below
 	CapturePending money.Money
 	VoidPending    money.Money
 	RefundPending  money.Money
+	Pending        money.Money // the sum of those but RefundPending: the order knows it by one sum
 	Capturable     money.Money // what a capture may take now, with what the gateway lets capture above the authorisation
 	Voidable       money.Money // what a void may take now
 	Refundable     money.Money // what a refund may take now
 	Overpaid       money.Money // captured and not paid back beyond what the payment is for
-}
-
-// Pending returns what was asked of the gateway with no outcome known, refunds left out: the order knows it by one sum.
-func (l *Ledger) Pending() money.Money {
-	return money.New(plus(plus(l.AuthPending.Minor, l.CapturePending.Minor), l.VoidPending.Minor), l.Captured.Currency)
 }
 
 // Ledger derives the money of p.
@@ -35,7 +31,7 @@ func (p *Payment) Ledger() Ledger {
 	s := p.sums()
 	l := Ledger{
 		Authorised: p.in(s.authorised()), Captured: p.in(s.captured), Refunded: p.in(s.refunded), Disputed: p.in(s.disputed),
-		AuthPending: p.in(s.authPending), CapturePending: p.in(s.capturePending), VoidPending: p.in(s.voidPending),
+		Pending: p.in(plus(plus(s.authPending, s.capturePending), s.voidPending)), AuthPending: p.in(s.authPending), CapturePending: p.in(s.capturePending), VoidPending: p.in(s.voidPending),
 		RefundPending: p.in(s.refundPending), Capturable: p.in(s.capturable()), Voidable: p.in(s.voidable()),
 		Refundable: p.in(s.refundable()), Voided: p.in(s.partVoided), Expired: p.in(0),
 		Overpaid: p.in(max(0, s.captured-s.refunded-p.Terms.Amount.Minor)),
@@ -65,10 +61,11 @@ type sums struct {
 }
 
 func (s *sums) authorised() int64 {
+	kept := max(0, s.gross-s.partVoided)
 	if s.closed {
-		return min(s.gross, s.captured)
+		return min(kept, s.captured)
 	}
-	return max(0, s.gross-s.partVoided)
+	return kept
 }
 
 // capturable is P1, and P7.

@@ -48,6 +48,7 @@
 package payment
 
 import (
+	"errors"
 	"strings"
 
 	"waybill/domain"
@@ -128,7 +129,12 @@ func Decide(p *Payment, c Command) ([]Event, error) {
 	if _, first := c.(Initiate); p.ID == "" && !first {
 		return nil, NotFound{PaymentID: c.PaymentID()}
 	}
-	return c.decide(p)
+	events, err := c.decide(p)
+	if r, ok := errors.AsType[InvalidTransition](err); ok {
+		r.Allowed = Allowed(p)
+		err = r
+	}
+	return events, err
 }
 
 // The names of the commands.
@@ -173,7 +179,7 @@ func Allowed(p *Payment) []string {
 	return append(names, CommandReconcile)
 }
 
-// transition refuses c because of where p stands.
+// transition refuses c because of where p stands. [Decide] adds what is allowed instead.
 func transition(p *Payment, c Command) error {
-	return InvalidTransition{Command: c.CommandType(), Status: p.Status(), Allowed: Allowed(p)}
+	return InvalidTransition{Command: c.CommandType(), Status: p.Status()}
 }
