@@ -185,7 +185,8 @@ func (p *Payment) room(f *Fact) error {
 		}
 		return nil
 	}
-	if _, found := p.disputeIndex(f.ObjectRef); !found && len(p.Disputes) >= MaxDisputes {
+	about := f.Kind == FactDisputeOpened || f.Kind == FactDisputeFundsWithdrawn || f.Kind == FactDisputeFundsReinstated || f.Kind == FactDisputeClosed
+	if _, found := p.disputeIndex(f.ObjectRef); about && !found && len(p.Disputes) >= MaxDisputes {
 		return domain.LimitExceeded{Field: "disputes", Limit: MaxDisputes, Actual: MaxDisputes + 1, Unit: "disputes"}
 	}
 	return nil
