@@ -145,14 +145,6 @@ func history() []fulfilment.Event {
 	}
 }
 
-func evolve(events ...fulfilment.Event) *fulfilment.Fulfilment {
-	f := new(fulfilment.Fulfilment)
-	for _, e := range events {
-		fulfilment.Evolve(f, e)
-	}
-	return f
-}
-
 // do decides commands one after the other, folds what they cause, and returns what the last one caused.
 func do(tb testing.TB, f *fulfilment.Fulfilment, commands ...fulfilment.Command) (events []fulfilment.Event) {
 	tb.Helper()

@@ -101,17 +101,6 @@ func samples() []payment.Event {
 	}
 }
 
-// history is what a payment that went through everything has behind it.
-func history() []payment.Event { return samples() }
-
-func evolve(events ...payment.Event) *payment.Payment {
-	p := new(payment.Payment)
-	for _, e := range events {
-		payment.Evolve(p, e)
-	}
-	return p
-}
-
 // failer is a test, or a property.
 type failer interface {
 	Helper()
