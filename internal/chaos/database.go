@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -124,13 +123,14 @@ func (d *Database) Hold(ctx context.Context, hold time.Duration, statement strin
 	return tx.Rollback(context.WithoutCancel(ctx))
 }
 
-// KillBackend ends one session of the engine with SIGKILL. Postgres then ends all others, and recovers.
-func (d *Database) KillBackend(ctx context.Context, r *rand.Rand) error {
+// KillBackend ends one session of the engine with SIGKILL. Postgres then ends all others, and recovers. It reports whether
+// there was one.
+func (d *Database) KillBackend(ctx context.Context, r *rand.Rand) (bool, error) {
 	pid, err := d.backend(ctx, r)
 	if err != nil || pid == 0 {
-		return err
+		return false, err
 	}
-	return signal(pid, signalKill)
+	return true, signal(pid, signalKill)
 }
 
 // FreezeBackend stops one session of the engine for a while, with whatever locks it holds.
@@ -147,7 +147,8 @@ func (d *Database) FreezeBackend(ctx context.Context, hold time.Duration, r *ran
 	return nil
 }
 
-// backend finds the process of a session of the engine, of one that does something if there is any.
+// backend finds the process of a session of the engine, of one that does something if there is any. It is 0 while the engine
+// has none, as when the link is cut at the same time.
 func (d *Database) backend(ctx context.Context, r *rand.Rand) (int, error) {
 	conn, err := d.Connect(ctx)
 	if err != nil {
@@ -159,8 +160,11 @@ func (d *Database) backend(ctx context.Context, r *rand.Rand) (int, error) {
 		return 0, err
 	}
 	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil || len(pids) == 0 {
-		return 0, errors.Join(errors.New("find a session of the engine"), err)
+	if err != nil {
+		return 0, fmt.Errorf("find a session of the engine: %w", err)
+	}
+	if len(pids) == 0 {
+		return 0, nil
 	}
 	return pids[r.IntN(len(pids))], nil
 }

@@ -102,9 +102,12 @@ func databaseFaults() []fault {
 			return n.cluster.Database.StopAtOnce(ctx)
 		})},
 		{"session killed", on, 1, 0, time.Second, func(ctx context.Context, n *nemesis, a Action) error {
-			n.killed()
-			if err := n.cluster.Database.KillBackend(ctx, chance(a)); err != nil {
+			killed, err := n.cluster.Database.KillBackend(ctx, chance(a))
+			if err != nil {
 				return err
+			}
+			if killed {
+				n.killed()
 			}
 			wait(ctx, a.Hold)
 			return nil
