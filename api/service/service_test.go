@@ -111,6 +111,37 @@ func TestOneCommandOverTwoTransports(t *testing.T) {
 	}
 }
 
+// TestOrdersOverTwoTransports: what is said about an order over NATS is known under its key over HTTP.
+func TestOrdersOverTwoTransports(t *testing.T) {
+	t.Parallel()
+	s, nc := start(t)
+	var order struct {
+		OrderID string `json:"order_id"`
+	}
+	if err := json.Unmarshal(ask(t, nc, s.Key, "order.place", apitest.Order(1)).Data, &order); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct{ command, path, body, refused string }{
+		{"order.change_shipping_address", "change-shipping-address", `"address":{"lines":["2 Sample Street"],"country":"DE"}`, ""},
+		{"order.link_customer", "link-customer", `"customer_id":"c-1"`, ""},
+		{"order.link_customer", "link-customer", `"customer_id":"c-2"`, "customer-conflict"},
+		{"order.archive", "archive", ``, "invalid-transition"},
+		{"order.cancel", "cancel", `"reason":"customer"`, ""},
+		{"order.archive", "archive", ``, ""},
+	} {
+		key := fmt.Sprintf("step-%d", i)
+		named := `{"order_id":"` + order.OrderID + `"`
+		if c.body != "" {
+			named += "," + c.body
+		}
+		m := ask(t, nc, s.Key, c.command, named+"}", "Idempotency-Key", key)
+		a := s.Do(http.MethodPost, "/v1/orders/"+order.OrderID+"/"+c.path, "{"+c.body+"}", "Idempotency-Key", key)
+		if m.Header.Get(micro.ErrorHeader) != c.refused || !bytes.Equal(m.Data, a.Body) || a.Header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s: %v %s, over HTTP %d %s", c.command, m.Header, m.Data, a.Status, a.Body)
+		}
+	}
+}
+
 // TestRace: the same command over both transports at the same time, many times: one order, and every answer that is one
 // is the same.
 func TestRace(t *testing.T) {

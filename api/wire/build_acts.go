@@ -75,6 +75,21 @@ func (t *removeTags) Build(s Stamp) (Built, *problem.Problem) {
 	return onOrder(t.OrderID, order.Untag{ID: order.ID(t.OrderID), Tags: t.Tags, Now: domain.TimeOf(s.Now)})
 }
 
+// Build implements [Payload].
+func (a *ShippingAddress) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(a.OrderID, order.ChangeShippingAddress{ID: order.ID(a.OrderID), Address: a.Address.domain(), Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload].
+func (l *LinkCustomer) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(l.OrderID, order.LinkCustomer{ID: order.ID(l.OrderID), CustomerID: l.CustomerID, Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload].
+func (a *Archive) Build(s Stamp) (Built, *problem.Problem) {
+	return onOrder(a.OrderID, order.Archive{ID: order.ID(a.OrderID), Now: domain.TimeOf(s.Now)})
+}
+
 // onItem checks the names that every command on a stock item carries: they become the name of a stream.
 func onItem(sku, location string, c stock.Command) (Built, *problem.Problem) {
 	if err := domain.CheckSKU("sku", sku); err != nil {

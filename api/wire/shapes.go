@@ -169,6 +169,23 @@ type Tags struct {
 	Tags    []string `json:"tags" minItems:"1" maxItems:"100"`
 }
 
+// ShippingAddress sends what is not handed out yet elsewhere: order.change_shipping_address.
+type ShippingAddress struct {
+	OrderID string  `json:"order_id"`
+	Address Address `json:"address" doc:"The whole address, with at least one of lines. Personal, but for country and postcode_prefix"`
+}
+
+// LinkCustomer says whose order a guest's order is: order.link_customer.
+type LinkCustomer struct {
+	OrderID    string `json:"order_id"`
+	CustomerID string `json:"customer_id"`
+}
+
+// Archive puts an order away that is over: order.archive.
+type Archive struct {
+	OrderID string `json:"order_id"`
+}
+
 // Receive adds units to a stock item: stock.receive.
 type Receive struct {
 	SKU        string `json:"sku"`

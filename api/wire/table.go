@@ -141,6 +141,22 @@ func orderSpecs() []Spec {
 			Shape: Cancel{}, fresh: func() Payload { return new(Cancel) },
 			Example: `{` + id + `,"lines":[{"line_id":"2","quantity":1}],"reason":"customer"}`,
 		},
+		{
+			Type: order.CommandChangeShippingAddress, Summary: "Send what is not handed out yet elsewhere", Scope: auth.OrdersWrite,
+			Path:  "/v1/orders/{order_id}/change-shipping-address",
+			Shape: ShippingAddress{}, fresh: func() Payload { return new(ShippingAddress) },
+			Example: `{` + id + `,"address":{"name":"Ana Example","lines":["2 Sample Street"],"city":"Hamburg","postcode":"20095","country":"DE"}}`,
+		},
+		{
+			Type: order.CommandLinkCustomer, Summary: "Say whose order a guest's order is", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/link-customer",
+			Shape: LinkCustomer{}, fresh: func() Payload { return new(LinkCustomer) },
+			Example: `{` + id + `,"customer_id":"c-1042"}`,
+		},
+		{
+			Type: order.CommandArchive, Summary: "Put an order away that is over", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/archive",
+			Shape: Archive{}, fresh: func() Payload { return new(Archive) },
+			Example: `{` + id + `}`,
+		},
 	}
 }
 

@@ -198,3 +198,27 @@ func newOrdersPlace(r *remote) *cobra.Command {
 	s.flags(c)
 	return c
 }
+
+func newOrdersChangeAddress(r *remote) *cobra.Command {
+	var s sending
+	c := &cobra.Command{
+		Use:   "change-shipping-address ORDER FILE",
+		Short: "Send what is not handed out yet to the address in a JSON file, or in standard input for -",
+		Example: `  waybill orders change-shipping-address ORDER address.json
+  waybill orders change-shipping-address ORDER - --dry-run < address.json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			address, err := r.app.input(args[1])
+			if err != nil {
+				return err
+			}
+			body, err := json.Marshal(map[string]json.RawMessage{"address": address})
+			if err != nil {
+				return fail(exitUsage, "", "%s is not JSON: %w", args[1], err)
+			}
+			return r.send(cmd, s, "/v1/orders/"+url.PathEscape(args[0])+"/change-shipping-address", body)
+		},
+	}
+	s.flags(c)
+	return c
+}

@@ -45,6 +45,7 @@ func newExamples(t *testing.T) *examples {
 	csv := "order,sku,title,quantity,placed_at,unit_price,customer_id,country\n%s-1,MUG-BLUE,Blue mug,2,2026-11-01T10:00:00Z,12.90,c-1,DE\n"
 	for name, text := range map[string]string{
 		"order.json":     order,
+		"address.json":   `{"lines":["2 Sample Street"],"city":"Hamburg","postcode":"20095","country":"DE"}`,
 		"command.json":   fmt.Sprintf(`{"type":"order.place","data":%s}`, order),
 		"commands.jsonl": fmt.Sprintf("{\"type\":\"order.place\",\"idempotency_key\":\"line-1\",\"data\":%s}\n", order),
 		"orders.jsonl":   strings.Replace(strings.Replace(order, `{`, `{"source_ref":"jsonl-1",`, 1), `"web"`, `"import"`, 1) + "\n",
@@ -92,6 +93,9 @@ func (x *examples) line(t *testing.T, e main.Example) string {
 		if !strings.Contains(s, "HOLD") {
 			order = x.order(t)
 		}
+		if e.Command == "waybill orders archive" { // only what is over is put away
+			x.act(t, order, "cancel", `{}`)
+		}
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "ORDER", order), `"order_id":"…"`, `"order_id":"`+order+`"`)
 	}
 	s = strings.ReplaceAll(s, "HOLD", "fraud-1")
@@ -134,6 +138,15 @@ func (x *examples) order(t *testing.T) string {
 	id := orderID(t, answer)
 	confirmed(t, x.dev.base, x.dev.key(), id)
 	return id
+}
+
+// act sends a command about an order.
+func (x *examples) act(t *testing.T, order, path, body string) {
+	t.Helper()
+	status, answer, err := call(t.Context(), http.MethodPost, x.dev.base+"/v1/orders/"+order+"/"+path, x.dev.key(), body)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%s: %d %s %v", path, status, answer, err)
+	}
 }
 
 // exitCodes are those of examples that cannot succeed here: there is nothing parked, nothing to roll back to, nobody to
@@ -331,6 +344,7 @@ func TestExitCodes(t *testing.T) {
 		"no folder":        {at, []string{"dev", "--data-dir", "/proc/x", "--http-addr", address(t), "--nats-addr", address(t), "--admin-addr", address(t)}, 1, []string{"/proc/x", "next: ", "--data-dir"}},
 		"no such command":  {at, []string{"commands", "show", "nope"}, 3, []string{"next: waybill orders timeline ORDER"}},
 		"no such file":     {at, []string{"orders", "place", "nothing.json"}, 2, []string{"nothing.json"}},
+		"no JSON":          {at, []string{"orders", "change-shipping-address", id, "/dev/null"}, 2, []string{"/dev/null is not JSON"}},
 		"unknown key":      {at.with("WAYBILL_KEY=wb_live_nobody"), []string{"orders", "list"}, 4, []string{"waybill keys create"}},
 		"not for this":     {at.with("WAYBILL_KEY=" + key), []string{"orders", "note", id, "--text", "x"}, 4, []string{"orders:write"}},
 		"another version":  {at, []string{"orders", "note", id, "--text", "x", "--if-version", "1"}, 5, []string{strconv.FormatInt(cancelled.Version, 10)}},

@@ -50,6 +50,14 @@ func newOrders(a *app) *cobra.Command {
 			use: "untag ORDER", short: "Take tags off an order", example: "  waybill orders untag ORDER --tags gift", path: "untag",
 			lists: []flag{{"tags", "tags", "tags"}},
 		}),
+		newOrdersChangeAddress(r),
+		newAct(r, act{
+			use: "link-customer ORDER", short: "Say whose order a guest's order is", example: "  waybill orders link-customer ORDER --customer-id c-1042", path: "link-customer",
+			flags: []flag{{"customer-id", "customer_id", "whose it is"}},
+		}),
+		newAct(r, act{
+			use: "archive ORDER", short: "Put an order away that is completed, cancelled, rejected or expired", example: "  waybill orders archive ORDER", path: "archive",
+		}),
 	)
 	return c
 }
