@@ -165,7 +165,7 @@ func commandOperation(r huma.Registry, spec *wire.Spec) *huma.Operation {
 	op := &huma.Operation{
 		OperationID: strings.NewReplacer(".", "-", "_", "-").Replace(spec.Type), Method: http.MethodPost, Path: spec.Path, Summary: spec.Summary,
 		Tags:        []string{strings.Replace(strings.SplitN(spec.Type, ".", 2)[0], "order", "orders", 1)},
-		Description: fmt.Sprintf("The command `%s`. Over NATS: a request to `%s`, or durably to `%s`. Needs the scope `%s`.", spec.Type, spec.Subject(), spec.IntakeSubject(), spec.Scope),
+		Description: strings.TrimSpace(fmt.Sprintf("The command `%s`. Over NATS: a request to `%s`, or durably to `%s`. Needs the scope `%s`. %s", spec.Type, spec.Subject(), spec.IntakeSubject(), spec.Scope, spec.Note)),
 		Security:    []map[string][]string{{securityScheme: {}}},
 	}
 	body := payloadSchema(r, spec.Shape)
@@ -282,9 +282,11 @@ func (s *Server) plainOperations(r huma.Registry) []*huma.Operation {
 }
 
 // writeScopes are those with which some command may be sent.
-func writeScopes() []auth.Scope { return []auth.Scope{auth.OrdersWrite, auth.StockWrite} }
+func writeScopes() []auth.Scope {
+	return []auth.Scope{auth.OrdersWrite, auth.RefundsWrite, auth.StockWrite}
+}
 
 // anyScopes are those with which an outcome may be asked for.
 func anyScopes() []auth.Scope {
-	return []auth.Scope{auth.OrdersRead, auth.OrdersWrite, auth.StockRead, auth.StockWrite}
+	return []auth.Scope{auth.OrdersRead, auth.OrdersWrite, auth.RefundsWrite, auth.StockRead, auth.StockWrite}
 }

@@ -20,6 +20,7 @@ type Scope string
 const (
 	OrdersRead   Scope = "orders:read"
 	OrdersWrite  Scope = "orders:write"
+	RefundsWrite Scope = "refunds:write" // gives money back that is owed to nobody
 	StockRead    Scope = "stock:read"
 	StockWrite   Scope = "stock:write"
 	EventsRead   Scope = "events:read"   // the raw log, without personal data
@@ -30,7 +31,7 @@ const (
 
 // Scopes returns every scope.
 func Scopes() []Scope {
-	return []Scope{OrdersRead, OrdersWrite, StockRead, StockWrite, EventsRead, PersonalRead, SystemRead, Admin}
+	return []Scope{OrdersRead, OrdersWrite, RefundsWrite, StockRead, StockWrite, EventsRead, PersonalRead, SystemRead, Admin}
 }
 
 // ParseScopes returns the scopes named, or an error that names the one it does not know.

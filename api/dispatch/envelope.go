@@ -71,7 +71,7 @@ func maySee(p *auth.Principal, result *commands.Result, err error) bool {
 		may := p.May(auth.Admin)
 		switch {
 		case strings.HasPrefix(s, "order-"):
-			may = p.May(auth.OrdersRead) || p.May(auth.OrdersWrite)
+			may = p.May(auth.OrdersRead) || p.May(auth.OrdersWrite) || p.May(auth.RefundsWrite)
 		case strings.HasPrefix(s, "stock-"):
 			may = p.May(auth.StockRead) || p.May(auth.StockWrite)
 		}

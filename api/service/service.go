@@ -118,7 +118,7 @@ func (s *Service) Run(ctx context.Context) error {
 		spec := &s.cfg.Dispatcher.Table().Specs[i]
 		if err := svc.AddEndpoint(strings.ReplaceAll(spec.Type, ".", "-"), s.endpoint(work, spec), micro.WithEndpointSubject(spec.Subject()),
 			micro.WithEndpointMetadata(map[string]string{
-				"summary": spec.Summary, "scope": string(spec.Scope), "schema": s.cfg.SchemaURL + "#/paths/" + strings.ReplaceAll(spec.Path, "/", "~1") + "/post",
+				"summary": spec.Summary, "note": spec.Note, "scope": string(spec.Scope), "schema": s.cfg.SchemaURL + "#/paths/" + strings.ReplaceAll(spec.Path, "/", "~1") + "/post",
 				"content-types": dispatch.JSON + ", " + dispatch.Msgpack, "example": spec.Example,
 			})); err != nil {
 			return errors.Join(fmt.Errorf("add endpoint %s: %w", spec.Subject(), err), svc.Stop())

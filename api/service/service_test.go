@@ -125,6 +125,7 @@ func TestOrdersOverTwoTransports(t *testing.T) {
 		{"order.change_shipping_address", "change-shipping-address", `"address":{"lines":["2 Sample Street"],"country":"DE"}`, ""},
 		{"order.link_customer", "link-customer", `"customer_id":"c-1"`, ""},
 		{"order.link_customer", "link-customer", `"customer_id":"c-2"`, "customer-conflict"},
+		{"order.grant_refund", "refund", `"basis":"goodwill","adjustment":{"minor":1,"currency":"EUR"}`, "invalid-transition"},
 		{"order.archive", "archive", ``, "invalid-transition"},
 		{"order.cancel", "cancel", `"reason":"customer"`, ""},
 		{"order.archive", "archive", ``, ""},
@@ -139,6 +140,20 @@ func TestOrdersOverTwoTransports(t *testing.T) {
 		if m.Header.Get(micro.ErrorHeader) != c.refused || !bytes.Equal(m.Data, a.Body) || a.Header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s: %v %s, over HTTP %d %s", c.command, m.Header, m.Data, a.Status, a.Body)
 		}
+	}
+}
+
+// TestRefundsOverNATS: the other bases are not taken here either, nor is a key without the scope.
+func TestRefundsOverNATS(t *testing.T) {
+	t.Parallel()
+	s, nc := start(t)
+	const id = `"order_id":"0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"`
+	if m := ask(t, nc, s.Key, "order.grant_refund", `{`+id+`,"basis":"return"}`); m.Header.Get(micro.ErrorHeader) != problem.Malformed || !strings.Contains(string(m.Data), "only goodwill is granted from outside") {
+		t.Errorf("got %v %s", m.Header, m.Data)
+	}
+	shop := s.AddKey("shop", auth.OrdersWrite)
+	if m := ask(t, nc, shop, "order.grant_refund", `{`+id+`,"basis":"goodwill"}`); m.Header.Get(micro.ErrorHeader) != problem.Forbidden {
+		t.Errorf("got %v %s", m.Header, m.Data)
 	}
 }
 

@@ -114,6 +114,14 @@ func (m *Money) or(c money.Currency) money.Money {
 	return m.domain()
 }
 
+// orNone returns the amount, or the zero Money where none was given: it takes the currency of the order.
+func (m *Money) orNone() money.Money {
+	if m == nil {
+		return money.Money{}
+	}
+	return m.domain()
+}
+
 func timeOf(t *time.Time) domain.Time {
 	if t == nil {
 		return 0

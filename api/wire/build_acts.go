@@ -25,14 +25,18 @@ func onOrder(id string, c order.Command) (Built, *problem.Problem) {
 
 // Build implements [Payload].
 func (c *Cancel) Build(s Stamp) (Built, *problem.Problem) {
-	var lines []order.LineQuantity
-	for _, l := range c.Lines {
-		lines = append(lines, order.LineQuantity{LineID: l.LineID, Quantity: l.Quantity})
-	}
 	return onOrder(c.OrderID, order.Cancel{
-		ID: order.ID(c.OrderID), CancellationID: idOr(c.CancellationID, s), Lines: lines,
+		ID: order.ID(c.OrderID), CancellationID: idOr(c.CancellationID, s), Lines: quantities(c.Lines),
 		Reason: order.CancelReason(c.Reason), Note: personal(c.Note), Now: domain.TimeOf(s.Now),
 	})
+}
+
+func quantities(in []LineQuantity) []order.LineQuantity {
+	var out []order.LineQuantity
+	for _, l := range in {
+		out = append(out, order.LineQuantity{LineID: l.LineID, Quantity: l.Quantity})
+	}
+	return out
 }
 
 // Build implements [Payload].
@@ -83,6 +87,19 @@ func (a *ShippingAddress) Build(s Stamp) (Built, *problem.Problem) {
 // Build implements [Payload].
 func (l *LinkCustomer) Build(s Stamp) (Built, *problem.Problem) {
 	return onOrder(l.OrderID, order.LinkCustomer{ID: order.ID(l.OrderID), CustomerID: l.CustomerID, Now: domain.TimeOf(s.Now)})
+}
+
+// Build implements [Payload]. The other bases pay back what somebody else has found to be owed, so they are not taken here.
+func (r *Refund) Build(s Stamp) (Built, *problem.Problem) {
+	basis := order.RefundBasis(r.Basis)
+	if basis != order.RefundGoodwill {
+		return Built{}, problem.New(problem.Malformed, "body.basis is %q: only goodwill is granted from outside; returns, cancellations, amendments and payments are paid back by the processes", r.Basis).
+			At("body.basis", "is not goodwill")
+	}
+	return onOrder(r.OrderID, order.GrantRefund{
+		ID: order.ID(r.OrderID), RefundID: idOr(r.RefundID, s), Basis: basis, Ref: r.Ref, Lines: quantities(r.Lines),
+		Shipping: r.Shipping.orNone(), Adjustment: r.Adjustment.orNone(), Reason: r.Reason, Now: domain.TimeOf(s.Now),
+	})
 }
 
 // Build implements [Payload].

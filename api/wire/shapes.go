@@ -181,6 +181,18 @@ type LinkCustomer struct {
 	CustomerID string `json:"customer_id"`
 }
 
+// Refund grants money back as goodwill: order.grant_refund. At least one of lines, shipping and adjustment is needed.
+type Refund struct {
+	OrderID    string         `json:"order_id"`
+	RefundID   string         `json:"refund_id,omitempty" doc:"Unique in the order; the command's id if absent"`
+	Basis      string         `json:"basis" enum:"goodwill" doc:"What returns, cancellations and payments give back is granted by the processes"`
+	Lines      []LineQuantity `json:"lines,omitempty" minItems:"1" maxItems:"1000" empty:"leave it out if no units are paid back" doc:"Shipped units that are paid back"`
+	Shipping   *Money         `json:"shipping,omitempty" doc:"Of what was charged for delivery"`
+	Adjustment *Money         `json:"adjustment,omitempty" doc:"An amount for nothing in particular"`
+	Ref        string         `json:"ref,omitempty" doc:"What it is for, such as the id of a complaint; not personal"`
+	Reason     string         `json:"reason,omitempty" doc:"For people; not personal"`
+}
+
 // Archive puts an order away that is over: order.archive.
 type Archive struct {
 	OrderID string `json:"order_id"`

@@ -17,6 +17,7 @@ import (
 type Spec struct {
 	Type    string     // name of the command, such as "order.place"; also the end of its NATS subjects
 	Summary string     // one line
+	Note    string     // what else has to be known before it is sent, whole sentences; may be empty
 	Scope   auth.Scope // what the principal must have
 	Path    string     // of the HTTP route; names in braces are fields of the payload
 	Created bool       // answers 201 with a Location
@@ -99,6 +100,11 @@ func NewTable() (*Table, error) {
 	return t, nil
 }
 
+// refundNote says what a granted refund is worth at present.
+const refundNote = "A grant is a right and not yet a payment: nothing in this version pays it out, and the order does not complete before it is. " +
+	"At most what was captured is granted; nothing in this version tells an order of captured money either, so until payments are " +
+	"taken by the engine every grant is refused with refund-exceeds-entitlement."
+
 func orderSpecs() []Spec {
 	const id = `"order_id":"0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"`
 	return []Spec{
@@ -151,6 +157,12 @@ func orderSpecs() []Spec {
 			Type: order.CommandLinkCustomer, Summary: "Say whose order a guest's order is", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/link-customer",
 			Shape: LinkCustomer{}, fresh: func() Payload { return new(LinkCustomer) },
 			Example: `{` + id + `,"customer_id":"c-1042"}`,
+		},
+		{
+			Type: order.CommandGrantRefund, Summary: "Grant money back as goodwill", Note: refundNote,
+			Scope: auth.RefundsWrite, Path: "/v1/orders/{order_id}/refund",
+			Shape: Refund{}, fresh: func() Payload { return new(Refund) },
+			Example: `{` + id + `,"refund_id":"late-1","basis":"goodwill","adjustment":{"minor":100,"currency":"EUR"},"reason":"arrived a week late"}`,
 		},
 		{
 			Type: order.CommandArchive, Summary: "Put an order away that is over", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/archive",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -20,12 +21,15 @@ type flag struct{ name, field, usage string }
 // act is a command of the API as a command of the line.
 type act struct {
 	use, short, example string
-	path                string // behind the address of what it acts on
-	flags               []flag // text
-	numbers             []flag // whole numbers
-	lists               []flag // lists of text
-	lines               bool   // takes --line LINE=QUANTITY
-	stock               bool   // acts on SKU LOCATION instead of ORDER
+	long                string         // more than short; may be empty
+	path                string         // behind the address of what it acts on
+	fixed               map[string]any // fields that are always the same
+	flags               []flag         // text
+	numbers             []flag         // whole numbers
+	amounts             []flag         // minor units, in --currency
+	lists               []flag         // lists of text
+	lines               string         // usage of --line, which takes LINE=QUANTITY; none if empty
+	stock               bool           // acts on SKU LOCATION instead of ORDER
 }
 
 // sending are the flags of every command that changes something.
@@ -48,7 +52,7 @@ func newAct(r *remote, t act) *cobra.Command {
 		args = cobra.ExactArgs(2)
 	}
 	c := &cobra.Command{
-		Use: t.use, Short: t.short, Example: t.example, Args: args,
+		Use: t.use, Short: t.short, Long: t.long, Example: t.example, Args: args,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body, err := t.body(cmd, lines)
 			if err != nil {
@@ -72,8 +76,14 @@ func newAct(r *remote, t act) *cobra.Command {
 	for _, f := range t.lists {
 		c.Flags().StringSlice(f.name, nil, f.usage)
 	}
-	if t.lines {
-		c.Flags().StringSliceVar(&lines, "line", nil, "LINE=QUANTITY; without it, all that is open")
+	for _, f := range t.amounts {
+		c.Flags().Int64(f.name, 0, f.usage)
+	}
+	if len(t.amounts) > 0 {
+		c.Flags().String("currency", "", "ISO 4217 code of the amounts")
+	}
+	if t.lines != "" {
+		c.Flags().StringSliceVar(&lines, "line", nil, t.lines)
 	}
 	return c
 }
@@ -81,6 +91,10 @@ func newAct(r *remote, t act) *cobra.Command {
 // body makes the command of the flags that were given.
 func (t *act) body(cmd *cobra.Command, lines []string) ([]byte, error) {
 	fields := map[string]any{}
+	maps.Copy(fields, t.fixed)
+	if err := t.money(cmd, fields); err != nil {
+		return nil, err
+	}
 	for _, f := range t.flags {
 		if v, err := cmd.Flags().GetString(f.name); err != nil || v != "" {
 			fields[f.field] = v
@@ -111,6 +125,28 @@ func (t *act) body(cmd *cobra.Command, lines []string) ([]byte, error) {
 		fields["lines"] = quantities
 	}
 	return json.Marshal(fields)
+}
+
+// money adds the amounts that were given.
+func (t *act) money(cmd *cobra.Command, fields map[string]any) error {
+	for _, f := range t.amounts {
+		if !cmd.Flags().Changed(f.name) {
+			continue
+		}
+		minor, err := cmd.Flags().GetInt64(f.name)
+		if err != nil {
+			return err
+		}
+		currency, err := cmd.Flags().GetString("currency")
+		if err != nil {
+			return err
+		}
+		if currency == "" {
+			return fail(exitUsage, "", "--%s needs --currency", f.name)
+		}
+		fields[f.field] = map[string]any{"minor": minor, "currency": currency}
+	}
+	return nil
 }
 
 // accepted is the part of the answer to a command that a table shows.

@@ -150,10 +150,11 @@ func (x *examples) act(t *testing.T, order, path, body string) {
 }
 
 // exitCodes are those of examples that cannot succeed here: there is nothing parked, nothing to roll back to, nobody to
-// ask, and no such key.
+// ask, no such key, and no money that an order knows to be captured.
 func exitCodes() map[string]int {
 	return map[string]int{
 		"waybill projections skip": 3, "waybill projections retry": 3, "waybill projections rollback": 3, "waybill doctor --rebuild-stream": 2, "waybill keys revoke": 3,
+		"waybill orders refund": 6,
 	}
 }
 
@@ -345,6 +346,7 @@ func TestExitCodes(t *testing.T) {
 		"no such command":  {at, []string{"commands", "show", "nope"}, 3, []string{"next: waybill orders timeline ORDER"}},
 		"no such file":     {at, []string{"orders", "place", "nothing.json"}, 2, []string{"nothing.json"}},
 		"no JSON":          {at, []string{"orders", "change-shipping-address", id, "/dev/null"}, 2, []string{"/dev/null is not JSON"}},
+		"no currency":      {at, []string{"orders", "refund", id, "--adjustment", "100"}, 2, []string{"--adjustment needs --currency"}},
 		"unknown key":      {at.with("WAYBILL_KEY=wb_live_nobody"), []string{"orders", "list"}, 4, []string{"waybill keys create"}},
 		"not for this":     {at.with("WAYBILL_KEY=" + key), []string{"orders", "note", id, "--text", "x"}, 4, []string{"orders:write"}},
 		"another version":  {at, []string{"orders", "note", id, "--text", "x", "--if-version", "1"}, 5, []string{strconv.FormatInt(cancelled.Version, 10)}},

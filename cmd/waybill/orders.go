@@ -26,7 +26,7 @@ func newOrders(a *app) *cobra.Command {
 		newAct(r, act{
 			use: "cancel ORDER", short: "Cancel an order, or units of some of its lines",
 			example: "  waybill orders cancel ORDER --reason customer\n  waybill orders cancel ORDER --line 1=2 --dry-run", path: "cancel",
-			flags: []flag{{"reason", "reason", "customer, fraud, inventory, declined, staff or other"}, {"note", "note", "free text"}}, lines: true,
+			flags: []flag{{"reason", "reason", "customer, fraud, inventory, declined, staff or other"}, {"note", "note", "free text"}}, lines: "LINE=QUANTITY; without it, all that is open",
 		}),
 		newAct(r, act{
 			use: "hold ORDER", short: "Stop verbs from happening to an order",
@@ -54,6 +54,18 @@ func newOrders(a *app) *cobra.Command {
 		newAct(r, act{
 			use: "link-customer ORDER", short: "Say whose order a guest's order is", example: "  waybill orders link-customer ORDER --customer-id c-1042", path: "link-customer",
 			flags: []flag{{"customer-id", "customer_id", "whose it is"}},
+		}),
+		newAct(r, act{
+			use: "refund ORDER", short: "Grant money back as goodwill; nothing pays it out yet",
+			long: `Grants money back as goodwill: for shipped units, for delivery, or an amount. A grant is a right and not yet a payment:
+nothing in this version pays it out, and the order does not complete before it is. At most what was captured is
+granted; nothing in this version tells an order of captured money either, so until payments are taken by the engine
+every grant is refused with refund-exceeds-entitlement (exit code 6). The key needs the scope refunds:write.`,
+			example: "  waybill orders refund ORDER --adjustment 500 --currency EUR --reason \"arrived a week late\" --dry-run\n" +
+				"  waybill orders refund ORDER --line 1=1 --shipping 490 --currency EUR --id complaint-7",
+			path: "refund", fixed: map[string]any{"basis": "goodwill"}, lines: "LINE=QUANTITY: shipped units that are paid back",
+			flags:   []flag{{"id", "refund_id", "name of the refund, unique in the order"}, {"ref", "ref", "what it is for, such as the id of a complaint"}, {"reason", "reason", "why"}},
+			amounts: []flag{{"shipping", "shipping", "of what was charged for delivery, in minor units"}, {"adjustment", "adjustment", "an amount for nothing in particular, in minor units"}},
 		}),
 		newAct(r, act{
 			use: "archive ORDER", short: "Put an order away that is completed, cancelled, rejected or expired", example: "  waybill orders archive ORDER", path: "archive",
