@@ -6,7 +6,7 @@ func laterOrderCodes() []string {
 	return []string{
 		"payment-position-conflict",
 		"unknown-fulfilment", "fulfilment-conflict", "quantity-exceeds-assigned", "unknown-parcel", "parcel-conflict", "order-not-settled",
-		"unknown-amendment", "amendment-conflict", "amendment-open", "amendment-closed", "amendment-stale",
+		"unknown-amendment", "amendment-conflict", "amendment-open", "amendment-closed", "amendment-stale", "amendment-out-of-reach",
 		"nothing-open", "customer-conflict",
 		"unknown-cancellation", "cancellation-closed",
 		"unknown-refund", "refund-conflict", "refund-exceeds-entitlement",
@@ -60,6 +60,10 @@ func laterOrderRefusal(code string) (e Entry) {
 		e.Title = "The order has changed since"
 		e.Means = "The amendment was made from version values.base_version; lines or units changed at values.changed_version."
 		e.Do = "Make it again from the order as it is."
+	case "amendment-out-of-reach":
+		e.Title = "Amendments from outside change prices alone, downwards"
+		e.Means = "The amendment changes lines, quantities or where units come from (values.changes_units), or makes the order cost more (values.balance_delta). Nothing reserves, moves or releases the stock of an amended order yet, and nothing takes more money for it, so the order would promise what nobody keeps."
+		e.Do = "For fewer units, cancel them: their stock is released. For more units or other goods, place another order."
 	case "nothing-open":
 		e.Title = "No unit is left that the change could reach"
 		e.Means = "All units of the order are handed out to fulfilments, cancelled or gone."

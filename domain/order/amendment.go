@@ -54,6 +54,7 @@ type ProposeAmendment struct {
 	Ops         []AmendOp
 	Totals      Totals // of the order as amended
 	Reason      string // for people, not personal
+	PricesOnly  bool   // refuse what changes units or costs more, as in [AcceptAmendment]
 	Now         domain.Time
 }
 
@@ -61,7 +62,10 @@ type ProposeAmendment struct {
 type AcceptAmendment struct {
 	ID          ID
 	AmendmentID string
-	Now         domain.Time
+	// PricesOnly refuses an amendment that changes which units come from where, or that makes the order cost more. It is for
+	// a caller behind whom nobody reserves or releases stock, or takes money.
+	PricesOnly bool
+	Now        domain.Time
 }
 
 // WithdrawAmendment gives a proposed amendment up: the order stays as it is.
@@ -172,6 +176,9 @@ func (c ProposeAmendment) decide(o *Order) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.pricesOnly(c.AmendmentID, &d); c.PricesOnly && err != nil {
+		return nil, err
+	}
 	return []Event{AmendmentProposed{
 		AmendmentID: c.AmendmentID, BaseVersion: c.BaseVersion, Ops: c.Ops, Totals: c.Totals, Reason: c.Reason,
 		BalanceDelta: money.New(d.Totals.Grand.Minor-o.Details.Totals.Grand.Minor, o.Details.Currency), At: c.Now,
@@ -223,6 +230,9 @@ func (c AcceptAmendment) decide(o *Order) ([]Event, error) {
 	a := &o.Amendments[i]
 	d, err := o.amend(a.Ops, a.Totals) // units may have been claimed meanwhile
 	if err != nil {
+		return nil, err
+	}
+	if err := o.pricesOnly(a.AmendmentID, &d); c.PricesOnly && err != nil {
 		return nil, err
 	}
 	return []Event{Amended{
@@ -354,6 +364,22 @@ func (o *Order) operate(d *Details, op *AmendOp, field string) error {
 		return known.exceeds(known.Ordered() - is.Quantity)
 	}
 	d.Lines[i] = *is
+	return nil
+}
+
+// pricesOnly refuses details that need other stock than o does, or more money.
+func (o *Order) pricesOnly(amendmentID string, d *Details) error {
+	same := len(d.Lines) == len(o.Lines)
+	for i := range d.Lines {
+		is := &d.Lines[i]
+		l, ok := o.Line(is.ID)
+		same = same && ok && is.SKU == l.Line.SKU && is.Quantity == l.Line.Quantity && is.Location == l.Line.Location &&
+			is.AllowBackorder == l.Line.AllowBackorder && is.RequiresShipping == l.Line.RequiresShipping
+	}
+	delta := money.New(d.Totals.Grand.Minor-o.Details.Totals.Grand.Minor, o.Details.Currency)
+	if !same || delta.Minor > 0 {
+		return AmendmentOutOfReach{AmendmentID: amendmentID, ChangesUnits: !same, BalanceDelta: delta}
+	}
 	return nil
 }
 

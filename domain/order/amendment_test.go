@@ -26,6 +26,55 @@ func propose(o *order.Order, id string, n int64) order.ProposeAmendment {
 	}
 }
 
+// TestAmendmentOfPricesOnly: who asks for no more than other prices gets neither other units nor a dearer order, whoever proposed it.
+func TestAmendmentOfPricesOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(l *order.Line)
+		grand  int64
+		want   string
+	}{
+		{"cheaper", func(*order.Line) {}, 2900, "amendment_proposed"},
+		{"at the same price", func(*order.Line) {}, 3000, "amendment_proposed"},
+		{"dearer", func(*order.Line) {}, 3001, "amendment-out-of-reach"},
+		{"more units", func(l *order.Line) { *l = *lineOf(4) }, 2900, "amendment-out-of-reach"},
+		{"fewer units", func(l *order.Line) { *l = *lineOf(2) }, 2000, "amendment-out-of-reach"},
+		{"from elsewhere", func(l *order.Line) { l.Location = "ELSEWHERE" }, 2900, "amendment-out-of-reach"},
+		{"may wait", func(l *order.Line) { l.AllowBackorder = true }, 2900, "amendment-out-of-reach"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			o := lineA(t, 0)
+			line := o.Lines[0].Line
+			line.Net = eur(0)
+			tt.change(&line)
+			off := tt.grand - line.Total.Minor
+			c := order.ProposeAmendment{
+				ID: orderID, AmendmentID: "a1", BaseVersion: o.Version, Now: t0, PricesOnly: true, Totals: goods(line.Total.Minor),
+				Ops: []order.AmendOp{
+					{Kind: order.AmendChangeQuantity, Line: &line},
+					{Kind: order.AmendAddSurcharge, Surcharge: &order.Surcharge{ID: "s", Amount: eur(off), Total: eur(off)}},
+				},
+			}
+			c.Totals.Surcharge, c.Totals.Grand = eur(off), eur(tt.grand)
+			says(t, o, c, tt.want)
+			if tt.want != "amendment_proposed" {
+				c.PricesOnly = false
+				says(t, o, c, "amendment_proposed")
+			}
+			accept := order.AcceptAmendment{ID: orderID, AmendmentID: "a1", PricesOnly: true, Now: t0}
+			if tt.want == "amendment_proposed" {
+				says(t, o, accept, "amended")
+				return
+			}
+			says(t, o, accept, tt.want)
+			accept.PricesOnly = false
+			says(t, o, accept, "amended")
+		})
+	}
+}
+
 func TestAmendment(t *testing.T) {
 	t.Parallel()
 	accept := func(id string) order.Command { return order.AcceptAmendment{ID: orderID, AmendmentID: id, Now: t0} }

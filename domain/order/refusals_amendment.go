@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"waybill/domain"
+	"waybill/domain/money"
 )
 
 // UnknownAmendment refuses to end an amendment that was never proposed.
@@ -70,3 +71,22 @@ func (r AmendmentStale) Error() string {
 
 // RefusalCode implements [domain.Refusal].
 func (AmendmentStale) RefusalCode() string { return "amendment-stale" }
+
+// AmendmentOutOfReach refuses an amendment to a caller behind whom nobody would reserve, move or release the stock that it
+// changes, or take the money that it costs more.
+type AmendmentOutOfReach struct {
+	AmendmentID  string      `json:"amendment_id"`
+	ChangesUnits bool        `json:"changes_units"` // lines, quantities, or where units come from
+	BalanceDelta money.Money `json:"balance_delta"` // what it would make the order cost more
+}
+
+// Error implements error.
+func (r AmendmentOutOfReach) Error() string {
+	if r.ChangesUnits {
+		return "amendment " + r.AmendmentID + " changes units, and nobody would reserve, move or release their stock"
+	}
+	return "amendment " + r.AmendmentID + " makes the order cost " + r.BalanceDelta.String() + " more, and nobody would take it"
+}
+
+// RefusalCode implements [domain.Refusal].
+func (AmendmentOutOfReach) RefusalCode() string { return "amendment-out-of-reach" }
