@@ -156,6 +156,12 @@ func TestOpenAPI(t *testing.T) {
 func ready(t *testing.T, s *apitest.Stack, command string) string {
 	t.Helper()
 	switch command {
+	case order.CommandProposeAmendment:
+		return placed(t, s)
+	case order.CommandWithdrawAmendment, order.CommandAcceptAmendment:
+		id := placed(t, s)
+		accepted(t, s.Do(http.MethodPost, "/v1/orders/"+id+"/amend", rebate("rebate-1", 1, -50)), "order.amendment_proposed")
+		return id
 	case order.CommandGrantRefund:
 		return shipped(t, s)
 	case order.CommandArchive:

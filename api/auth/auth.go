@@ -20,7 +20,7 @@ type Scope string
 const (
 	OrdersRead   Scope = "orders:read"
 	OrdersWrite  Scope = "orders:write"
-	RefundsWrite Scope = "refunds:write" // gives money back that is owed to nobody
+	RefundsWrite Scope = "refunds:write" // gives money back that nobody owes, or lets an order cost less than was agreed
 	StockRead    Scope = "stock:read"
 	StockWrite   Scope = "stock:write"
 	EventsRead   Scope = "events:read"   // the raw log, without personal data

@@ -121,11 +121,16 @@ func TestOrdersOverTwoTransports(t *testing.T) {
 	if err := json.Unmarshal(ask(t, nc, s.Key, "order.place", apitest.Order(1)).Data, &order); err != nil {
 		t.Fatal(err)
 	}
+	const amend = `"amendment_id":"a1","base_version":1,"ops":[{"kind":"add_surcharge","surcharge":{"surcharge_id":"s","amount":{"minor":-1,"currency":"EUR"},
+"total":{"minor":-1,"currency":"EUR"}}}],"totals":{"goods":{"minor":100,"currency":"EUR"},"surcharge":{"minor":-1,"currency":"EUR"},"grand":{"minor":99,"currency":"EUR"}}`
 	for i, c := range []struct{ command, path, body, refused string }{
 		{"order.change_shipping_address", "change-shipping-address", `"address":{"lines":["2 Sample Street"],"country":"DE"}`, ""},
 		{"order.link_customer", "link-customer", `"customer_id":"c-1"`, ""},
 		{"order.link_customer", "link-customer", `"customer_id":"c-2"`, "customer-conflict"},
 		{"order.grant_refund", "refund", `"basis":"goodwill","adjustment":{"minor":1,"currency":"EUR"}`, "invalid-transition"},
+		{"order.propose_amendment", "amend", amend, ""},
+		{"order.withdraw_amendment", "withdraw-amendment", `"amendment_id":"a1"`, ""},
+		{"order.accept_amendment", "accept-amendment", `"amendment_id":"a1"`, "amendment-closed"},
 		{"order.archive", "archive", ``, "invalid-transition"},
 		{"order.cancel", "cancel", `"reason":"customer"`, ""},
 		{"order.archive", "archive", ``, ""},

@@ -71,10 +71,7 @@ func (p *Place) details() (order.Details, *problem.Problem) {
 	c := money.Currency(p.Currency)
 	d := order.Details{
 		Number: p.OrderNumber, Channel: p.Channel, SourceRef: p.SourceRef, CustomerID: p.CustomerID, Currency: c,
-		Totals: order.Totals{
-			Goods: p.Totals.Goods.domain(), Discount: p.Totals.Discount.or(c), Shipping: p.Totals.Shipping.or(c),
-			Surcharge: p.Totals.Surcharge.or(c), Tax: p.Totals.Tax.or(c), Grand: p.Totals.Grand.domain(),
-		},
+		Totals:        p.Totals.domain(c),
 		ReservePolicy: order.ReservePolicy(p.Reserve), ShipBy: timeOf(p.ShipBy), Tags: p.Tags, Attributes: p.Attributes,
 		PlacedAt: timeOf(p.PlacedAt),
 	}
@@ -89,7 +86,7 @@ func (p *Place) details() (order.Details, *problem.Problem) {
 	}
 	d.Lines = make([]order.Line, len(p.Lines))
 	for i := range p.Lines {
-		line, err := p.Lines[i].domain(i)
+		line, err := p.Lines[i].domain(i, "lines["+strconv.Itoa(i)+"]")
 		if err != nil {
 			return order.Details{}, err
 		}
@@ -102,6 +99,13 @@ func (p *Place) details() (order.Details, *problem.Problem) {
 		d.Surcharges = append(d.Surcharges, p.Surcharges[i].domain(i))
 	}
 	return d, nil
+}
+
+func (t *Totals) domain(c money.Currency) order.Totals {
+	return order.Totals{
+		Goods: t.Goods.domain(), Discount: t.Discount.or(c), Shipping: t.Shipping.or(c), Surcharge: t.Surcharge.or(c),
+		Tax: t.Tax.or(c), Grand: t.Grand.domain(),
+	}
 }
 
 func (m *Money) domain() money.Money { return money.New(m.Minor, money.Currency(m.Currency)) }
@@ -158,10 +162,11 @@ func (a *Address) domain() order.Address {
 	return out
 }
 
-func (l *Line) domain(i int) (order.Line, *problem.Problem) {
-	at := "lines[" + strconv.Itoa(i) + "].unit_price"
+// domain returns the line that stands at a path of the body, and is the i-th of its list.
+func (l *Line) domain(i int, at string) (order.Line, *problem.Problem) {
 	price, err := money.ParsePrice(l.UnitPrice)
 	if err != nil {
+		at += ".unit_price"
 		return order.Line{}, problem.New(problem.Malformed, "body.%s: %v", at, err).At("body."+at, err.Error())
 	}
 	return order.Line{

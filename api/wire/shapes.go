@@ -181,6 +181,30 @@ type LinkCustomer struct {
 	CustomerID string `json:"customer_id"`
 }
 
+// Amend proposes another price: order.propose_amendment.
+type Amend struct {
+	OrderID     string    `json:"order_id"`
+	AmendmentID string    `json:"amendment_id,omitempty" doc:"Unique in the order; the command's id if absent"`
+	BaseVersion int64     `json:"base_version" minimum:"1" doc:"Version of the order that it was made from"`
+	Ops         []AmendOp `json:"ops" minItems:"1" maxItems:"100" doc:"Carried out one after the other"`
+	Totals      Totals    `json:"totals" doc:"Of the whole order as amended; must add up exactly"`
+	Reason      string    `json:"reason,omitempty" doc:"For people; not personal"`
+}
+
+// AmendOp is one operation of an amendment.
+type AmendOp struct {
+	Kind      string         `json:"kind" enum:"apply_discount,change_shipping,add_surcharge"`
+	Line      *Line          `json:"line,omitempty" doc:"For apply_discount: the whole line as it shall be, with its line_id, goods, quantity, price and location as they are"`
+	Shipping  []ShippingLine `json:"shipping,omitempty" maxItems:"100" doc:"For change_shipping: all that is charged for delivery; none if absent"`
+	Surcharge *Surcharge     `json:"surcharge,omitempty" doc:"For add_surcharge: below zero it is a discount on the whole order; with its surcharge_id"`
+}
+
+// Amendment ends a proposed amendment: order.accept_amendment and order.withdraw_amendment.
+type Amendment struct {
+	OrderID     string `json:"order_id"`
+	AmendmentID string `json:"amendment_id"`
+}
+
 // Refund grants money back as goodwill: order.grant_refund. At least one of lines, shipping and adjustment is needed.
 type Refund struct {
 	OrderID    string         `json:"order_id"`

@@ -105,6 +105,11 @@ const refundNote = "A grant is a right and not yet a payment: nothing in this ve
 	"At most what was captured is granted; nothing in this version tells an order of captured money either, so until payments are " +
 	"taken by the engine every grant is refused with refund-exceeds-entitlement."
 
+// amendNote says what amendments from outside cannot do at present.
+const amendNote = "Amendments from outside change prices alone, downwards: nothing reserves, moves or releases the stock of an amended order yet, and " +
+	"nothing takes more money for it, so what changes units or makes the order dearer is refused. Money that was paid already is then " +
+	"owed to the customer, and nothing in this version pays it out."
+
 func orderSpecs() []Spec {
 	const id = `"order_id":"0198c5f0-7a3e-7c11-8a2b-9d4e5f607182"`
 	return []Spec{
@@ -157,6 +162,23 @@ func orderSpecs() []Spec {
 			Type: order.CommandLinkCustomer, Summary: "Say whose order a guest's order is", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/link-customer",
 			Shape: LinkCustomer{}, fresh: func() Payload { return new(LinkCustomer) },
 			Example: `{` + id + `,"customer_id":"c-1042"}`,
+		},
+		{
+			Type: order.CommandProposeAmendment, Summary: "Propose that an order costs less", Note: amendNote, Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/amend",
+			Shape: Amend{}, fresh: func() Payload { return new(Amend) },
+			Example: `{` + id + `,"amendment_id":"rebate-1","base_version":1,"ops":[{"kind":"add_surcharge",` +
+				`"surcharge":{"surcharge_id":"rebate","title":"Rebate","amount":{"minor":-50,"currency":"EUR"},"total":{"minor":-50,"currency":"EUR"}}}],` +
+				`"totals":{"goods":{"minor":200,"currency":"EUR"},"surcharge":{"minor":-50,"currency":"EUR"},"grand":{"minor":150,"currency":"EUR"}},"reason":"scratched"}`,
+		},
+		{
+			Type: order.CommandWithdrawAmendment, Summary: "Give a proposed amendment up", Scope: auth.OrdersWrite, Path: "/v1/orders/{order_id}/withdraw-amendment",
+			Shape: Amendment{}, fresh: func() Payload { return new(withdrawAmendment) },
+			Example: `{` + id + `,"amendment_id":"rebate-1"}`,
+		},
+		{
+			Type: order.CommandAcceptAmendment, Summary: "Carry a proposed amendment out", Note: amendNote, Scope: auth.RefundsWrite, Path: "/v1/orders/{order_id}/accept-amendment",
+			Shape: Amendment{}, fresh: func() Payload { return new(acceptAmendment) },
+			Example: `{` + id + `,"amendment_id":"rebate-1"}`,
 		},
 		{
 			Type: order.CommandGrantRefund, Summary: "Grant money back as goodwill", Note: refundNote,

@@ -235,6 +235,29 @@ func newOrdersPlace(r *remote) *cobra.Command {
 	return c
 }
 
+func newOrdersAmend(r *remote) *cobra.Command {
+	var s sending
+	c := &cobra.Command{
+		Use:   "amend ORDER FILE",
+		Short: "Propose the lower price in a JSON file, or in standard input for -",
+		Long: `Proposes an amendment: the fields of order.propose_amendment but the order's id (docs/api.md, /openapi.json). Amendments
+change prices alone, downwards: nothing reserves, moves or releases the stock of an amended order yet, and nothing takes
+more money for it. Money that was paid already is then owed to the customer, and nothing in this version pays it out.`,
+		Example: `  waybill orders amend ORDER amendment.json
+  waybill orders amend ORDER - --dry-run < amendment.json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body, err := r.app.input(args[1])
+			if err != nil {
+				return err
+			}
+			return r.send(cmd, s, "/v1/orders/"+url.PathEscape(args[0])+"/amend", body)
+		},
+	}
+	s.flags(c)
+	return c
+}
+
 func newOrdersChangeAddress(r *remote) *cobra.Command {
 	var s sending
 	c := &cobra.Command{

@@ -45,6 +45,7 @@ func newExamples(t *testing.T) *examples {
 	csv := "order,sku,title,quantity,placed_at,unit_price,customer_id,country\n%s-1,MUG-BLUE,Blue mug,2,2026-11-01T10:00:00Z,12.90,c-1,DE\n"
 	for name, text := range map[string]string{
 		"order.json":     order,
+		"amendment.json": rebate,
 		"address.json":   `{"lines":["2 Sample Street"],"city":"Hamburg","postcode":"20095","country":"DE"}`,
 		"command.json":   fmt.Sprintf(`{"type":"order.place","data":%s}`, order),
 		"commands.jsonl": fmt.Sprintf("{\"type\":\"order.place\",\"idempotency_key\":\"line-1\",\"data\":%s}\n", order),
@@ -93,8 +94,11 @@ func (x *examples) line(t *testing.T, e main.Example) string {
 		if !strings.Contains(s, "HOLD") {
 			order = x.order(t)
 		}
-		if e.Command == "waybill orders archive" { // only what is over is put away
+		switch e.Command {
+		case "waybill orders archive": // only what is over is put away
 			x.act(t, order, "cancel", `{}`)
+		case "waybill orders accept-amendment", "waybill orders withdraw-amendment":
+			x.act(t, order, "amend", rebate)
 		}
 		s = strings.ReplaceAll(strings.ReplaceAll(s, "ORDER", order), `"order_id":"…"`, `"order_id":"`+order+`"`)
 	}
@@ -139,6 +143,11 @@ func (x *examples) order(t *testing.T) string {
 	confirmed(t, x.dev.base, x.dev.key(), id)
 	return id
 }
+
+// rebate is an amendment of such an order.
+const rebate = `{"amendment_id":"rebate-1","base_version":1,"ops":[{"kind":"apply_discount","line":{"line_id":"1","sku":"TEA-MINT","quantity":3,
+"unit_price":"1.00","discounts":[{"amount":{"minor":30,"currency":"EUR"}}],"total":{"minor":270,"currency":"EUR"}}}],
+"totals":{"goods":{"minor":300,"currency":"EUR"},"discount":{"minor":30,"currency":"EUR"},"grand":{"minor":270,"currency":"EUR"}}}`
 
 // act sends a command about an order.
 func (x *examples) act(t *testing.T, order, path, body string) {

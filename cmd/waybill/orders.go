@@ -55,6 +55,18 @@ func newOrders(a *app) *cobra.Command {
 			use: "link-customer ORDER", short: "Say whose order a guest's order is", example: "  waybill orders link-customer ORDER --customer-id c-1042", path: "link-customer",
 			flags: []flag{{"customer-id", "customer_id", "whose it is"}},
 		}),
+		newOrdersAmend(r),
+		newAct(r, act{
+			use: "withdraw-amendment ORDER", short: "Give a proposed amendment up", example: "  waybill orders withdraw-amendment ORDER --id rebate-1", path: "withdraw-amendment",
+			flags: []flag{{"id", "amendment_id", "name of the amendment"}},
+		}),
+		newAct(r, act{
+			use: "accept-amendment ORDER", short: "Carry a proposed amendment out", example: "  waybill orders accept-amendment ORDER --id rebate-1", path: "accept-amendment",
+			long: `Carries an amendment out that lowers the price. One that changes units or makes the order dearer is refused
+(amendment-out-of-reach): nothing reserves or releases its stock yet, and nothing takes more money for it. Money that was
+paid already is then owed to the customer, and nothing in this version pays it out. The key needs the scope refunds:write.`,
+			flags: []flag{{"id", "amendment_id", "name of the amendment"}},
+		}),
 		newAct(r, act{
 			use: "refund ORDER", short: "Grant money back as goodwill; nothing pays it out yet",
 			long: `Grants money back as goodwill: for shipped units, for delivery, or an amount. A grant is a right and not yet a payment:
