@@ -100,6 +100,16 @@ func TestStories(t *testing.T) {
 			then:   sandbox.Payment{Status: "authorised", Authorised: 1000, Captured: 700, RefundPending: 400, Refundable: 300, Capturable: 300},
 			events: []string{"authorisation_pending", "authorised", "capture_pending", "captured", "refund_pending"},
 		},
+		"the last capture is pending": {
+			amount: 1000, token: "tok_pending_capture", status: 200,
+			steps: []step{
+				{call: "captures", body: `,"amount":700,"final":true`, status: 200, become: "pending"},
+				{call: "captures", body: `,"amount":1`, status: 409, refusal: "nothing_authorised"},
+				{call: "voids", status: 409, refusal: "nothing_authorised"},
+			},
+			then:   sandbox.Payment{Status: "authorised", Authorised: 1000, CapturePending: 700},
+			events: []string{"authorised", "capture_pending"},
+		},
 		"given up while pending": {
 			amount: 1000, token: "tok_pending", status: 200,
 			steps: []step{
@@ -235,6 +245,10 @@ func TestAction(t *testing.T) {
 			if p := s.payment(r.Payment.ID); p.Status != want || p.Action != nil {
 				t.Errorf("the payment is %s", p.Status)
 			}
+			s.control("clock", body{"advance": "15m"}) // when the time for the action is over, it is over already
+			if p := s.payment(r.Payment.ID); p.Status != want {
+				t.Errorf("a quarter of an hour later the payment is %s", p.Status)
+			}
 			if r := s.send(http.MethodPost, page+"?result="+result, "", body{}, time.Minute); r.status != http.StatusConflict {
 				t.Errorf("a second answer: %d", r.status)
 			}
@@ -272,6 +286,12 @@ func TestLookUps(t *testing.T) {
 	s.authorise("op-4", 1000, "") // forgets the oldest
 	if r := s.send(http.MethodGet, "/v1/payments/"+first.Payment.ID, "", body{}, time.Minute); r.status != http.StatusNotFound {
 		t.Errorf("the oldest of four payments: %d", r.status)
+	}
+	s.authorise("op-5", 1000, "")
+	s.control("clock", body{"advance": "168h"})
+	lapsed := slices.DeleteFunc(s.events(), func(e string) bool { return e != "payment.authorisation_expired" })
+	if len(lapsed) != 3 {
+		t.Errorf("%d authorisations lapse, want those of the three payments that are known", len(lapsed))
 	}
 	var c sandbox.Capabilities
 	if s.get("/v1/capabilities", &c); c != (sandbox.Capabilities{MultiCapture: true, PartialVoid: true, KeyLifetimeSeconds: 86400}) {
