@@ -69,7 +69,7 @@ func TestAmendment(t *testing.T) {
 	late.check(t, s)
 
 	id = placed(t, s)
-	accepted(t, s.Do(http.MethodPost, at("amend"), rebate("a1", 1, -200)), "order.amendment_proposed")
+	accepted(t, s.Do(http.MethodPost, at("amend"), rebate("a1", 1, -2)), "order.amendment_proposed")
 	for _, r := range []refusal{
 		{"a second one", at("amend"), rebate("a2", 1, -1), 422, "amendment-open", `"amendment_id":"a1"`},
 		{"another one under its id", at("amend"), rebate("a1", 1, -1), 422, "amendment-conflict", ""},
@@ -79,6 +79,9 @@ func TestAmendment(t *testing.T) {
 	} {
 		r.check(t, s)
 	}
+	accepted(t, s.Do(http.MethodPost, at("cancel"), `{"lines":[{"line_id":"1","quantity":1}]}`), "order.lines_cancelled")
+	stale := refusal{"made for more units", at("accept-amendment"), `{"amendment_id":"a1"}`, 422, "amendment-stale", `"base_version":1`}
+	stale.check(t, s)
 	accepted(t, s.Do(http.MethodPost, at("withdraw-amendment"), `{"amendment_id":"a1"}`), "order.amendment_withdrawn")
 	accepted(t, s.Do(http.MethodPost, at("withdraw-amendment"), `{"amendment_id":"a1"}`))
 }

@@ -62,8 +62,8 @@ type ProposeAmendment struct {
 type AcceptAmendment struct {
 	ID          ID
 	AmendmentID string
-	// PricesOnly refuses an amendment that changes which units come from where, or that makes the order cost more. It is for
-	// a caller behind whom nobody reserves or releases stock, or takes money.
+	// PricesOnly refuses an amendment that changes which units come from where, that makes the order cost more, or that was
+	// made for other units than the order has now. It is for a caller behind whom nobody reserves or releases stock, or takes money.
 	PricesOnly bool
 	Now        domain.Time
 }
@@ -228,6 +228,9 @@ func (c AcceptAmendment) decide(o *Order) ([]Event, error) {
 		return nil, err
 	}
 	a := &o.Amendments[i]
+	if c.PricesOnly && a.BaseVersion < o.Changed { // its price was made for other units
+		return nil, AmendmentStale{AmendmentID: a.AmendmentID, BaseVersion: a.BaseVersion, Changed: o.Changed, Version: o.Version}
+	}
 	d, err := o.amend(a.Ops, a.Totals) // units may have been claimed meanwhile
 	if err != nil {
 		return nil, err
