@@ -61,7 +61,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Item], or what apply does, changes.
-const SnapshotSchema = 2
+const SnapshotSchema = 3
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {
@@ -199,7 +199,7 @@ func DecodeSnapshot(schema int16, data []byte) (*Item, error) {
 		i.movements.add(m.ID, m, MovementMemory, movementID)
 	}
 	for _, m := range s.Issues {
-		i.issues.add(m.ID, m, MovementMemory, movementID)
+		i.rememberIssue(m)
 	}
 	for _, u := range s.Restocked {
 		i.restocked.add(u.ID, u, RestockMemory, restockedID)

@@ -2,6 +2,7 @@ package stock
 
 import (
 	"cmp"
+	"slices"
 
 	"waybill/domain"
 )
@@ -11,7 +12,7 @@ import (
 // units may be those of somebody else.
 type Issue struct {
 	Key
-	MovementID   string // makes a repeated issue harmless; such as the id of the parcel
+	MovementID   string // with the fulfilment it makes a repeated issue harmless; such as the id of the fulfilment's parcel
 	OrderID      string
 	FulfilmentID string
 	Parts        []Units
@@ -47,9 +48,10 @@ func (Issued) SchemaVersion() int16 { return schemaFirst }
 // Order implements [Event].
 func (e Issued) Order() string { return e.OrderID }
 
-// movement returns what is remembered of e.
+// movement returns what is remembered of e. The id of a parcel is unique in its fulfilment only, so it takes both to name an
+// issue. Ids hold no space.
 func (e Issued) movement() Movement {
-	m := Movement{ID: e.MovementID, Kind: MovementIssue, Detail: e.FulfilmentID}
+	m := Movement{ID: e.FulfilmentID + " " + e.MovementID, Kind: MovementIssue}
 	for _, p := range e.Parts {
 		m.Quantity += p.Quantity + p.Unallocated
 	}
@@ -74,11 +76,30 @@ func (c Issue) decide(i *Item) ([]Event, error) {
 	}
 	facts[0] = e
 	m := e.movement()
-	done, err := i.moved(m, -m.Quantity)
-	if done || err != nil {
+	if old, ok := i.issued(m.ID, c.Parts); ok {
+		if old != m {
+			return nil, MovementConflict{MovementID: c.MovementID, Kind: MovementIssue, Quantity: old.Quantity}
+		}
+		return nil, nil
+	}
+	if err := i.inRange(-m.Quantity); err != nil {
 		return nil, err
 	}
 	return i.settleFact(c.Now, facts...), nil
+}
+
+// issued returns what is remembered of an issue: by the reservations that it names as long as they are open, else by the item.
+func (i *Item) issued(id string, parts []Units) (Movement, bool) {
+	for _, p := range parts {
+		if r, ok := i.open[p.ReservationID]; ok {
+			for _, m := range r.Issues {
+				if m.ID == id {
+					return m, true
+				}
+			}
+		}
+	}
+	return i.issues.find(id)
 }
 
 // issue returns what it means that units of a reservation have left: no more of them were allocated than are.
@@ -106,6 +127,7 @@ func (e Issued) count(s *Sums) {
 }
 
 func (e Issued) apply(i *Item) {
+	m := e.movement()
 	for _, p := range e.Parts {
 		if r, ok := i.open[p.ReservationID]; ok && p.Quantity > 0 {
 			i.change(r, e.At, StateIssued, func() {
@@ -113,7 +135,22 @@ func (e Issued) apply(i *Item) {
 				r.Issued += p.Quantity
 				r.unallocate(e.FulfilmentID, p.Quantity)
 			})
+			if r.Quantity() > 0 {
+				i.rememberWith(r, m)
+			}
 		}
 	}
-	i.remember(e.movement(), e.At)
+	i.rememberIssue(m)
+	i.UpdatedAt = e.At
 }
+
+// rememberWith has an open reservation remember an issue, for as long as it is open: others cannot drive it out.
+func (i *Item) rememberWith(r *Reservation, m Movement) {
+	if len(r.Issues) >= IssuesOfOne {
+		i.rememberIssue(r.Issues[0])
+		r.Issues = slices.Delete(r.Issues, 0, 1)
+	}
+	r.Issues = append(r.Issues, m)
+}
+
+func (i *Item) rememberIssue(m Movement) { i.issues.add(m.ID, m, IssueMemory, movementID) }

@@ -57,6 +57,7 @@ type Reservation struct {
 	Allocated   int64        `msgpack:"allocated,omitempty"`    // open units that belong to a fulfilment
 	Issued      int64        `msgpack:"issued,omitempty"`       // units that have left
 	Allocations []Allocation `msgpack:"allocations,omitempty"`  // in order of allocating, ended ones among them
+	Issues      []Movement   `msgpack:"issues,omitempty"`       // the last IssuesOfOne in which units have left
 	ExpiresAt   domain.Time  `msgpack:"expires_at"`             // of a held one
 	ConfirmedAt domain.Time  `msgpack:"confirmed_at,omitempty"` // of one that is confirmed or allocated
 	Seq         int64        `msgpack:"seq"`                    // order of reserving, from 1
@@ -91,7 +92,7 @@ func (r *Reservation) allocation(fulfilmentID string) *Allocation {
 // public returns a copy of r for others.
 func (r *Reservation) public() Reservation {
 	c := *r
-	c.Allocations = slices.Clone(r.Allocations)
+	c.Allocations, c.Issues = slices.Clone(r.Allocations), slices.Clone(r.Issues)
 	c.place, c.older, c.newer = 0, nil, nil
 	return c
 }
@@ -101,10 +102,10 @@ func (r *Reservation) lapsed(now domain.Time) bool { return r.State == StateHeld
 
 // Movement is a physical movement that was recorded, kept so that a repeated one is recognised.
 type Movement struct {
-	ID       string       `msgpack:"movement_id,omitempty"`
+	ID       string       `msgpack:"movement_id,omitempty"` // of an issue: behind the fulfilment's
 	Kind     MovementKind `msgpack:"kind"`
 	Quantity int64        `msgpack:"quantity"`         // as asked: received units, delta, or counted units
-	Detail   string       `msgpack:"detail,omitempty"` // the bucket, the other location, or the fulfilment
+	Detail   string       `msgpack:"detail,omitempty"` // the bucket, or the other location
 }
 
 // MovementKind says what moved.
@@ -250,6 +251,9 @@ func (i *Item) close(r *Reservation, how State, at domain.Time) {
 		i.newest = r.older
 	} else {
 		r.newer.older = r.older
+	}
+	for _, m := range r.Issues {
+		i.rememberIssue(m)
 	}
 	i.closed.add(r.ID, Closed{ID: r.ID, OrderID: r.OrderID, State: how, At: at}, ClosedMemory, closedID)
 }

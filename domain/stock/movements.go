@@ -185,30 +185,28 @@ func (e Counted) apply(i *Item) {
 // moved reports whether m is recorded already. It refuses another movement under the same id, and a delta that would
 // take the books out of range.
 func (i *Item) moved(m Movement, delta int64) (bool, error) {
-	if old, ok := i.recorded(m.Kind).find(m.ID); ok {
+	if old, ok := i.movements.find(m.ID); ok {
 		if old != m {
 			return false, MovementConflict{MovementID: m.ID, Kind: old.Kind, Quantity: old.Quantity}
 		}
 		return true, nil
 	}
+	return false, i.inRange(delta)
+}
+
+// inRange refuses a delta that would take the books out of range.
+func (i *Item) inRange(delta int64) error {
 	if after := i.OnHand + delta; after > MaxQuantity || after < -MaxQuantity {
-		return false, domain.LimitExceeded{Field: "on_hand", Limit: MaxQuantity, Actual: after, Unit: "units"}
+		return domain.LimitExceeded{Field: "on_hand", Limit: MaxQuantity, Actual: after, Unit: "units"}
 	}
-	return false, nil
+	return nil
 }
 
-// recorded returns where movements of a kind are remembered. Issues have a memory of their own: every order makes one, and
-// they must not drive a receipt out.
-func (i *Item) recorded(k MovementKind) *memory[Movement] {
-	if k == MovementIssue {
-		return &i.issues
-	}
-	return &i.movements
-}
-
+// remember keeps a movement that is not an issue. Those have a memory of their own: every order makes one, and they must not
+// drive a receipt out.
 func (i *Item) remember(m Movement, at domain.Time) {
 	m.ID, m.Detail = strings.Clone(m.ID), strings.Clone(m.Detail)
-	i.recorded(m.Kind).add(m.ID, m, MovementMemory, movementID)
+	i.movements.add(m.ID, m, MovementMemory, movementID)
 	i.UpdatedAt = at
 }
 

@@ -67,7 +67,9 @@ const (
 	MaxAllocations  = 100               // fulfilments that one reservation is ever allocated to
 	MaxUnits        = 1_000             // units that one command brings back
 	ClosedMemory    = 4_096             // closed reservations that are remembered
-	MovementMemory  = 1_024             // movement ids that are remembered, and as many of issues
+	MovementMemory  = 1_024             // movements that are remembered, issues not among them
+	IssuesOfOne     = 1_000             // issues that an open reservation remembers, whatever else is issued
+	IssueMemory     = 4_096             // issues that are remembered without an open reservation
 	RestockMemory   = 4_096             // units brought back that are remembered
 )
 
