@@ -113,20 +113,25 @@ func (p *Payment) contradictions(f *Fact) (found []finding) {
 		_, known := p.stateOf(op)
 		o.Standing.join(known)
 	}
-	if contradicts(f, o.Standing, standing) {
+	if contradicts(f, &o.Standing, &standing) {
 		found = append(found, finding{AnomalyOutcomeContradicted, p.in(o.Amount)})
 	}
 	return found
 }
 
 // contradicts reports whether a fact says that something was done that is known to have failed, or the reverse. A refund may
-// fail after it was done, so only one that is done after it failed contradicts itself.
-func contradicts(f *Fact, known, says Standing) bool {
-	failedBefore := known.Failed && !known.Done && says.Done
-	if kind, _ := f.Kind.subject(); kind == ObjectRefund {
-		return failedBefore && known.FailedAt < f.OccurredAt
+// fail after it was done, so only one that is done after it failed contradicts itself, whichever of that is heard first; and
+// one that is known by a reference did not come to nothing, as a failure without one says.
+func contradicts(f *Fact, known, says *Standing) bool {
+	if kind, _ := f.Kind.subject(); kind != ObjectRefund {
+		return known.Failed && !known.Done && says.Done || known.Done && !known.Failed && says.Failed
 	}
-	return failedBefore || known.Done && !known.Failed && says.Failed
+	stands := known.Done && !known.undone()
+	if says.Failed {
+		told := known.Failed && f.OccurredAt <= known.FailedAt
+		return stands && !told && (f.ObjectRef == "" || f.OccurredAt < known.DoneAt)
+	}
+	return says.Done && !stands && (known.Failed || known.Reversed) && known.FailedAt < f.OccurredAt
 }
 
 // conflicting returns the amount that the object or dispute of f is known with, if f has another one: P5.

@@ -57,7 +57,7 @@ func EventTypes() []string {
 const schemaFirst = 1
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Payment], or what apply does, changes.
-const SnapshotSchema = 1
+const SnapshotSchema = 2
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {

@@ -132,22 +132,51 @@ func (p *Payment) record(f Fact, note domain.Personal, now domain.Time) ([]Event
 	before, then := p.sums(), after.sums()
 	found := append(p.contradictions(&f), p.breaches(after, &before, &then)...)
 	r.Change = p.in(f.Kind.measure(&then) - f.Kind.measure(&before))
-	var events []Event
-	switch {
-	case !p.looksLike(after) && p.alreadyDone(&f) && r.Change.IsZero():
-		events = []Event{OperationMatched(r)}
-	case !p.looksLike(after):
-		e, err := r.event()
-		if err != nil {
-			return nil, err
-		}
-		events = []Event{e}
+	events, err := p.news(&r, after)
+	if err != nil {
+		return nil, err
 	}
 	events = append(events, p.unknownAnomalies(r, found...)...)
-	if len(events) == 0 && f.GatewayEventID != "" {
+	if len(events) == 0 && (f.GatewayEventID != "" || p.refundMoves(after, &f)) {
 		events = []Event{FactIgnored{Report: r, Reason: p.ignoreReason(&f)}}
 	}
 	return events, nil
+}
+
+// news returns the event that says what has changed from p to after, if anybody can see that.
+func (p *Payment) news(r *Report, after *Payment) ([]Event, error) {
+	switch {
+	case p.looksLike(after):
+		return nil, nil
+	case r.Change.IsZero() && p.alreadyDone(&r.Fact):
+		return []Event{OperationMatched(*r)}, nil
+	case r.Change.IsZero() && after.overtaken(&r.Fact):
+		return nil, nil
+	}
+	e, err := r.event()
+	if err != nil {
+		return nil, err
+	}
+	return []Event{e}, nil
+}
+
+// overtaken reports whether f says of a refund that it was done, and a later word that it is not any more.
+func (p *Payment) overtaken(f *Fact) bool {
+	o := p.known(ObjectRefund, f.ObjectRef)
+	return f.Kind == FactRefunded && o.Standing.undone()
+}
+
+// refundMoves reports whether more is known in after of how the refund of f stands, maybe only of when: that has to be kept, as
+// a word on a moment in between may come.
+func (p *Payment) refundMoves(after *Payment, f *Fact) bool {
+	if kind, _ := f.Kind.subject(); kind != ObjectRefund {
+		return false
+	}
+	if p.known(ObjectRefund, f.ObjectRef).Standing != after.known(ObjectRefund, f.ObjectRef).Standing {
+		return true
+	}
+	i := p.operationIndex(f.OperationID)
+	return i >= 0 && p.Operations[i].Standing != after.Operations[i].Standing
 }
 
 // complete fills in what a fact leaves open and the payment knows.
@@ -243,6 +272,7 @@ func (p *Payment) ignoreReason(f *Fact) IgnoreReason {
 	case f.Total.Minor > 0 && f.Kind == FactCaptured && f.Total.Minor < p.sums().captured,
 		f.Total.Minor > 0 && f.Kind == FactRefunded && f.Total.Minor < p.RefundedTotal,
 		f.Kind == FactAuthorisationAdjusted && f.OccurredAt < p.Adjusted.At,
+		f.Kind == FactRefunded && (o.Standing.Failed || o.Standing.Reversed) && f.OccurredAt <= o.Standing.FailedAt,
 		progress != ProgressNone && (over || f.OccurredAt < o.Standing.ProgressAt):
 		return IgnoreStale
 	}

@@ -10,7 +10,7 @@ const factMemory = 1_024
 func (f *Fact) standing() Standing {
 	switch f.Kind {
 	case FactAuthorised, FactAuthorisationAdjusted, FactCaptured, FactVoided, FactRefunded:
-		return Standing{Done: true}
+		return Standing{Done: true, DoneAt: f.OccurredAt}
 	case FactAuthorisationFailed, FactAdjustmentFailed, FactCaptureFailed, FactVoidFailed, FactRefundFailed:
 		return Standing{Failed: true, Code: f.Code, Retryable: f.Retryable, FailedAt: f.OccurredAt}
 	case FactRefundReversed:

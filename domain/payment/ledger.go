@@ -100,7 +100,7 @@ func (p *Payment) sums() sums {
 			final = final || o.Final || p.requestedFinal(o.OperationID)
 		case o.Kind == ObjectRefund:
 			refunds = plus(refunds, o.Amount)
-			if o.undone() {
+			if o.Standing.undone() {
 				undone = plus(undone, o.Amount)
 			}
 		case o.Kind == ObjectVoid && !p.voidsAll(o):

@@ -57,7 +57,7 @@ type Operation struct {
 	Override     bool          `msgpack:"override,omitempty"`      // a refund in spite of a dispute
 	RequestedAt  domain.Time   `msgpack:"requested_at"`
 	UnknownAt    domain.Time   `msgpack:"unknown_at,omitempty"` // since when nobody knows the outcome
-	Standing     Standing      `msgpack:"standing"`             // as said of the operation itself; see [Payment.OperationState]
+	Standing     Standing      `msgpack:"standing"`             // as said of the operation itself; see [Payment.Operation]
 }
 
 // request returns what o was asked for with, without what became of it.
@@ -66,8 +66,21 @@ func (o Operation) request() Operation {
 	return o
 }
 
-func (o Operation) visible() Operation {
-	o.Standing = o.Standing.visible(o.Kind == OperationRefund)
+// visible returns what of o makes a difference. Of a refund that is how it stands with the objects that it made: what was
+// said of itself makes none if they say otherwise.
+func (p *Payment) visible(o Operation) Operation {
+	if o.Kind != OperationRefund {
+		o.Standing = o.Standing.visible(false)
+		return o
+	}
+	state, s := p.stateOf(&o)
+	switch o.Standing = s.visible(true); state {
+	case StateSucceeded:
+		o.Standing = Standing{Done: true}
+	case StateReversed:
+		o.Standing = Standing{Reversed: true, Code: s.Code, Retryable: s.Retryable}
+	case StateRequested, StateUnknown, StatePending, StateRequiresAction, StateFailed, StateCancelled:
+	}
 	return o
 }
 
@@ -138,13 +151,15 @@ func (p *Payment) operationIndex(id string) int {
 // stateOf derives how o stands from what was said of it, and of the objects that it made.
 func (p *Payment) stateOf(o *Operation) (OperationState, Standing) {
 	s := o.Standing
+	paid, back := false, false // by the single objects: one that failed says nothing of another
 	for i := range p.Objects {
-		if p.Objects[i].OperationID == o.ID {
-			s.join(p.Objects[i].Standing)
+		if b := &p.Objects[i]; b.OperationID == o.ID {
+			s.join(b.Standing)
+			paid, back = paid || b.counts() && !b.Standing.undone(), back || b.counts() && b.Standing.undone()
 		}
 	}
 	switch {
-	case o.Kind == OperationRefund && (s.Reversed || s.Done && s.Failed):
+	case o.Kind == OperationRefund && !paid && (back || s.undone()):
 		return StateReversed, s
 	case s.Done:
 		return StateSucceeded, s

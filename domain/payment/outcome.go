@@ -27,7 +27,7 @@ type RecordOutcome struct {
 	Outcome         Outcome
 	GatewayRef      string      // the gateway's reference for what was done; needed with succeeded
 	Amount          money.Money // what was done; zero for what was asked for
-	OccurredAt      domain.Time // by the gateway's clock; Now if it is zero
+	OccurredAt      domain.Time // by the gateway's clock; Now if it is zero, but of a refund that is known to have come to that: when it did
 	CaptureBefore   domain.Time // of an authorisation
 	ActionRef       string      // what the customer has to do
 	ActionExpiresAt domain.Time
@@ -60,7 +60,7 @@ func (c RecordOutcome) decide(p *Payment) ([]Event, error) {
 		return nil, err
 	}
 	f := Fact{
-		Kind: kind, ObjectRef: c.GatewayRef, OperationID: c.OperationID, Amount: c.Amount, OccurredAt: cmp.Or(c.OccurredAt, c.Now),
+		Kind: kind, ObjectRef: c.GatewayRef, OperationID: c.OperationID, Amount: c.Amount, OccurredAt: c.occurredAt(p, o),
 	}
 	switch c.Outcome {
 	case OutcomeSucceeded:
@@ -77,6 +77,23 @@ func (c RecordOutcome) decide(p *Payment) ([]Event, error) {
 		}
 	}
 	return p.record(f, domain.Personal{}, c.Now)
+}
+
+// occurredAt returns the moment that c is about. Of a refund the last word counts, and an answer without a clock that comes
+// again is no later word than it was the first time.
+func (c RecordOutcome) occurredAt(p *Payment, o *Operation) domain.Time {
+	var known domain.Time
+	if o.Kind == OperationRefund {
+		_, s := p.stateOf(o)
+		s.join(p.known(ObjectRefund, c.GatewayRef).Standing)
+		switch {
+		case c.Outcome == OutcomeSucceeded:
+			known = s.DoneAt
+		case c.Outcome == OutcomeFailed && s.Failed:
+			known = s.FailedAt
+		}
+	}
+	return cmp.Or(c.OccurredAt, known, c.Now)
 }
 
 func (c RecordOutcome) check() error {

@@ -23,8 +23,8 @@
 // folded by a join: an object of the gateway (an authorisation, a capture, a void, a refund, a dispute) is known by its
 // reference and counts once; totals that the gateway gives count as far as the single objects do not explain them; of
 // two statements about one object the one about the earlier moment gives the amount, and the contradiction becomes an
-// [AnomalyDetected]. Where the last word counts (how far a call has got, until when to capture) it is the last by the
-// gateway's clock. Whatever is heard in whatever order, the same facts give the same [Ledger].
+// [AnomalyDetected]. Where the last word counts (how far a call has got, until when to capture, whether a refund stands) it is
+// the last by the gateway's clock. Whatever is heard in whatever order, the same facts give the same [Ledger].
 //
 // What is asked of a gateway is an operation: its intent is recorded first, under an id that is also the idempotency key
 // of the call. It succeeds, fails, is pending, requires an action, or nobody knows. Until it has succeeded or failed its

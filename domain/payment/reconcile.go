@@ -103,7 +103,7 @@ func (c Reconcile) events(p *Payment, s *sums, diffs []Diff) ([]Event, error) {
 // undone returns what was paid back and came back.
 func (p *Payment) undone() (minor int64) {
 	for i := range p.Objects {
-		if o := &p.Objects[i]; o.Kind == ObjectRefund && o.counts() && o.undone() {
+		if o := &p.Objects[i]; o.Kind == ObjectRefund && o.counts() && o.Standing.undone() {
 			minor = plus(minor, o.Amount)
 		}
 	}

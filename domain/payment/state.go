@@ -112,9 +112,6 @@ func (o *Object) counts() bool {
 	return o.Standing.Done || o.Kind == ObjectRefund && o.Standing.Reversed
 }
 
-// undone reports whether a refund came back, or never arrived.
-func (o *Object) undone() bool { return o.Standing.Reversed || o.Standing.Done && o.Standing.Failed }
-
 // Progress says how far something has got that is neither done nor failed.
 type Progress string
 
@@ -132,7 +129,8 @@ type Standing struct {
 	Reversed        bool        `msgpack:"reversed,omitempty"`
 	Code            string      `msgpack:"code,omitempty"` // why it failed, as the gateway calls it
 	Retryable       bool        `msgpack:"retryable,omitempty"`
-	FailedAt        domain.Time `msgpack:"failed_at,omitempty"`
+	DoneAt          domain.Time `msgpack:"done_at,omitempty"`   // the last moment of which it is said that it was done
+	FailedAt        domain.Time `msgpack:"failed_at,omitempty"` // … that it failed, or came back
 	Progress        Progress    `msgpack:"progress,omitempty"`
 	ActionRef       string      `msgpack:"action_ref,omitempty"`
 	ActionExpiresAt domain.Time `msgpack:"action_expires_at,omitempty"`
@@ -142,6 +140,7 @@ type Standing struct {
 // join takes over what t says: what has happened has happened, and else the last word counts.
 func (s *Standing) join(t Standing) {
 	s.Done, s.Failed, s.Reversed = s.Done || t.Done, s.Failed || t.Failed, s.Reversed || t.Reversed
+	s.DoneAt = max(s.DoneAt, t.DoneAt)
 	if cmp.Or(cmp.Compare(t.FailedAt, s.FailedAt), cmp.Compare(t.Code, s.Code), trueFirst(s.Retryable, t.Retryable)) > 0 {
 		s.Code, s.Retryable, s.FailedAt = t.Code, t.Retryable, t.FailedAt
 	}
@@ -150,6 +149,10 @@ func (s *Standing) join(t Standing) {
 		s.Progress, s.ActionRef, s.ActionExpiresAt, s.ProgressAt = t.Progress, t.ActionRef, t.ActionExpiresAt, t.ProgressAt
 	}
 }
+
+// undone reports whether a refund was done and is not any more: it came back, or it failed at the moment at which it was done or
+// later. One that failed and was done after that is done: who paid twice would not get the second time back.
+func (s *Standing) undone() bool { return s.Reversed || s.Done && s.Failed && s.FailedAt >= s.DoneAt }
 
 // trueFirst compares two booleans such that true counts.
 func trueFirst(s, t bool) int {
@@ -164,14 +167,14 @@ func trueFirst(s, t bool) int {
 
 // visible returns what of s makes a difference: once something is over, how far it had got does not.
 func (s *Standing) visible(refund bool) Standing {
-	if s.Done && !refund {
+	if s.Done && (!refund || !s.undone()) {
 		return Standing{Done: true}
 	}
 	v := *s
 	if s.Done || s.Failed || s.Reversed {
 		v.Progress, v.ActionRef, v.ActionExpiresAt = ProgressNone, "", 0
 	}
-	v.FailedAt, v.ProgressAt = 0, 0
+	v.DoneAt, v.FailedAt, v.ProgressAt = 0, 0, 0
 	return v
 }
 
@@ -244,7 +247,7 @@ func (p *Payment) looksLike(q *Payment) bool {
 		p.Adjusted.Value == q.Adjusted.Value && p.CaptureBy.Value == q.CaptureBy.Value &&
 		(p.ExpiredAt == 0) == (q.ExpiredAt == 0) &&
 		slices.EqualFunc(p.Objects, q.Objects, func(a, b Object) bool { return a.visible() == b.visible() }) &&
-		slices.EqualFunc(p.Operations, q.Operations, func(a, b Operation) bool { return a.visible() == b.visible() }) &&
+		slices.EqualFunc(p.Operations, q.Operations, func(a, b Operation) bool { return p.visible(a) == q.visible(b) }) &&
 		slices.EqualFunc(p.Disputes, q.Disputes, func(a, b Dispute) bool { return a.visible() == b.visible() })
 }
 
