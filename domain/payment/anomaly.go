@@ -53,7 +53,7 @@ func (e AnomalyDetected) apply(p *Payment) {
 		p.remember(&e.Fact) // its amount can count nowhere
 	case AnomalyAmountConflict, AnomalyAmountDiffers, AnomalyUnknownOperation, AnomalyOperationRepeated, AnomalyOutcomeContradicted,
 		AnomalyLatePayment, AnomalyCapturedExceedsAuthorised, AnomalyOverpaid, AnomalyRefundedExceedsCaptured:
-		p.learn(e.Fact)
+		p.learn(e.told())
 	}
 	if len(p.Anomalies) >= keptAnomalies {
 		p.Anomalies = append(p.Anomalies[:0:0], p.Anomalies[len(p.Anomalies)-keptAnomalies+1:]...)

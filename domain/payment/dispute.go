@@ -197,7 +197,7 @@ func (DisputeFundsReinstated) EventType() string { return TypeDisputeFundsReinst
 // EventType implements [Event].
 func (DisputeClosed) EventType() string { return TypeDisputeClosed }
 
-func (e DisputeOpened) apply(p *Payment)          { p.take(e.Head, e.Fact) }
-func (e DisputeFundsWithdrawn) apply(p *Payment)  { p.take(e.Head, e.Fact) }
-func (e DisputeFundsReinstated) apply(p *Payment) { p.take(e.Head, e.Fact) }
-func (e DisputeClosed) apply(p *Payment)          { p.take(e.Head, e.Fact) }
+func (e DisputeOpened) apply(p *Payment)          { p.take(Report(e)) }
+func (e DisputeFundsWithdrawn) apply(p *Payment)  { p.take(Report(e)) }
+func (e DisputeFundsReinstated) apply(p *Payment) { p.take(Report(e)) }
+func (e DisputeClosed) apply(p *Payment)          { p.take(Report(e)) }

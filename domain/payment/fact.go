@@ -91,8 +91,12 @@ type Report struct {
 	Head
 	Fact
 	// Change is by how much the sum that the fact is about has changed: authorised, captured, refunded or disputed.
-	Change money.Money     `msgpack:"change"`
-	Note   domain.Personal `msgpack:"note,omitempty"` // of the person who told it
+	Change money.Money `msgpack:"change"`
+	// OperationInferred says that the gateway did not give OperationID with this fact: it is the one that made the object.
+	OperationInferred bool            `msgpack:"operation_inferred,omitempty"`
+	RefundID          string          `msgpack:"refund_id,omitempty"`     // of that operation
+	FulfilmentID      string          `msgpack:"fulfilment_id,omitempty"` // of that operation
+	Note              domain.Personal `msgpack:"note,omitempty"`          // of the person who told it
 }
 
 // RecordFact tells a payment what has happened at the gateway. It may come twice, late and in any order.
@@ -132,6 +136,7 @@ func (p *Payment) record(f Fact, note domain.Personal, now domain.Time) ([]Event
 	before, then := p.sums(), after.sums()
 	found := append(p.contradictions(&f), p.breaches(after, &before, &then)...)
 	r.Change = p.in(f.Kind.measure(&then) - f.Kind.measure(&before))
+	p.attribute(&r)
 	events, err := p.news(&r, after)
 	if err != nil {
 		return nil, err
@@ -177,6 +182,28 @@ func (p *Payment) refundMoves(after *Payment, f *Fact) bool {
 	}
 	i := p.operationIndex(f.OperationID)
 	return i >= 0 && p.Operations[i].Standing != after.Operations[i].Standing
+}
+
+// attribute says in r which operation its fact belongs to, and what that was for. A fact that names no operation belongs to
+// that of its object, if that is known.
+func (p *Payment) attribute(r *Report) {
+	if kind, _ := r.Kind.subject(); r.OperationID == "" && kind != "" {
+		if id := p.known(kind, r.ObjectRef).OperationID; p.operationIndex(id) >= 0 {
+			r.OperationID, r.OperationInferred = id, true
+		}
+	}
+	if i := p.operationIndex(r.OperationID); i >= 0 {
+		r.RefundID, r.FulfilmentID = p.Operations[i].RefundID, p.Operations[i].FulfilmentID
+	}
+}
+
+// told returns the fact as the gateway told it. What was inferred is not folded: it depends on what was known when it was.
+func (r Report) told() Fact {
+	f := r.Fact
+	if r.OperationInferred {
+		f.OperationID = ""
+	}
+	return f
 }
 
 // complete fills in what a fact leaves open and the payment knows.

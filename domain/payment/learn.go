@@ -93,10 +93,10 @@ func (p *Payment) remember(f *Fact) {
 	p.Seen = append(p.Seen, seen)
 }
 
-// take folds a report that is news.
-func (p *Payment) take(h Head, f Fact) {
-	p.UpdatedAt = h.At
-	p.learn(f)
+// take folds a report.
+func (p *Payment) take(r Report) {
+	p.UpdatedAt = r.At
+	p.learn(r.told())
 }
 
 // The events that facts become. They come from messages of the gateway and from answers to calls alike; each says what the
@@ -131,6 +131,7 @@ type (
 	// OperationPending records that the gateway works on it: its answer comes later, as a fact.
 	OperationPending Report
 	// OperationMatched records that what is known of an object at the gateway was done by an operation of ours. No money moves.
+	// A refund may have come back by then: [Payment.Operation] has how it stands.
 	OperationMatched Report
 )
 
@@ -188,19 +189,19 @@ func (OperationMatched) EventType() string { return TypeOperationMatched }
 // EventType implements [Event].
 func (FactIgnored) EventType() string { return TypeFactIgnored }
 
-func (e Authorised) apply(p *Payment)            { p.take(e.Head, e.Fact) }
-func (e ActionRequired) apply(p *Payment)        { p.take(e.Head, e.Fact) }
-func (e AuthorisationFailed) apply(p *Payment)   { p.take(e.Head, e.Fact) }
-func (e AuthorisationAdjusted) apply(p *Payment) { p.take(e.Head, e.Fact) }
-func (e AdjustmentFailed) apply(p *Payment)      { p.take(e.Head, e.Fact) }
-func (e AuthorisationExpired) apply(p *Payment)  { p.take(e.Head, e.Fact) }
-func (e Captured) apply(p *Payment)              { p.take(e.Head, e.Fact) }
-func (e CaptureFailed) apply(p *Payment)         { p.take(e.Head, e.Fact) }
-func (e Voided) apply(p *Payment)                { p.take(e.Head, e.Fact) }
-func (e VoidFailed) apply(p *Payment)            { p.take(e.Head, e.Fact) }
-func (e Refunded) apply(p *Payment)              { p.take(e.Head, e.Fact) }
-func (e RefundFailed) apply(p *Payment)          { p.take(e.Head, e.Fact) }
-func (e RefundReversed) apply(p *Payment)        { p.take(e.Head, e.Fact) }
-func (e OperationPending) apply(p *Payment)      { p.take(e.Head, e.Fact) }
-func (e OperationMatched) apply(p *Payment)      { p.take(e.Head, e.Fact) }
-func (e FactIgnored) apply(p *Payment)           { p.take(e.Head, e.Fact) } // what it says is known, not when it was said
+func (e Authorised) apply(p *Payment)            { p.take(Report(e)) }
+func (e ActionRequired) apply(p *Payment)        { p.take(Report(e)) }
+func (e AuthorisationFailed) apply(p *Payment)   { p.take(Report(e)) }
+func (e AuthorisationAdjusted) apply(p *Payment) { p.take(Report(e)) }
+func (e AdjustmentFailed) apply(p *Payment)      { p.take(Report(e)) }
+func (e AuthorisationExpired) apply(p *Payment)  { p.take(Report(e)) }
+func (e Captured) apply(p *Payment)              { p.take(Report(e)) }
+func (e CaptureFailed) apply(p *Payment)         { p.take(Report(e)) }
+func (e Voided) apply(p *Payment)                { p.take(Report(e)) }
+func (e VoidFailed) apply(p *Payment)            { p.take(Report(e)) }
+func (e Refunded) apply(p *Payment)              { p.take(Report(e)) }
+func (e RefundFailed) apply(p *Payment)          { p.take(Report(e)) }
+func (e RefundReversed) apply(p *Payment)        { p.take(Report(e)) }
+func (e OperationPending) apply(p *Payment)      { p.take(Report(e)) }
+func (e OperationMatched) apply(p *Payment)      { p.take(Report(e)) }
+func (e FactIgnored) apply(p *Payment)           { p.take(e.Report) } // what it says is known, not when it was said

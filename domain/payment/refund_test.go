@@ -2,6 +2,7 @@ package payment_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -163,4 +164,73 @@ func TestRefundsStandByTheLastWord(t *testing.T) {
 			t.Fatalf("the operation is %s, and nothing is paid back", state)
 		}
 	})
+}
+
+// reportOf returns the report that an event is, if it is one.
+func reportOf(tb failer, events []payment.Event) payment.Report {
+	tb.Helper()
+	if len(events) != 1 {
+		tb.Fatalf("%d events, want one: %s", len(events), verdict(events, nil))
+	}
+	v, report := reflect.ValueOf(events[0]), reflect.TypeFor[payment.Report]()
+	if !v.CanConvert(report) { // an event that says more than its report
+		v = v.FieldByName("Report")
+	}
+	r, ok := reflect.TypeAssert[payment.Report](v.Convert(report))
+	if !ok {
+		tb.Fatalf("%T has no report", events[0])
+	}
+	return r
+}
+
+// TestReportsSayWhatTheyAreFor: also of a message that names no operation, if that of its object is known.
+func TestReportsSayWhatTheyAreFor(t *testing.T) {
+	t.Parallel()
+	const done, failed, reversed = payment.FactRefunded, payment.FactRefundFailed, payment.FactRefundReversed
+	later := func(event string, kind payment.FactKind, ref, op string, amount int64, at domain.Time) payment.RecordFact {
+		f := fact(event, kind, ref, op, amount)
+		f.OccurredAt = t0 + at
+		return f
+	}
+	shipped := capture("op-2", 3000)
+	shipped.FulfilmentID = "f-1"
+	shop := []payment.Command{shipped, later("evt_1", payment.FactCaptured, "ch_1", "op-2", 3000, 10), refund("op-3", 1000)}
+	paid := append(shop[:3:3], later("evt_2", done, "re_1", "op-3", 1000, 20))
+	tests := map[string]struct {
+		given    []payment.Command
+		when     payment.Command
+		want     string
+		op       string
+		inferred bool
+		refund   string
+		ship     string
+	}{
+		"captured":                            {shop[:1], shop[1], "captured", "op-2", false, "", "f-1"},
+		"captured, from the object":           {shop[:2], later("evt_9", payment.FactCaptured, "ch_1", "", 3000, 10), "ignored:duplicate", "op-2", true, "", "f-1"},
+		"captured otherwise, from the object": {shop[:2], later("evt_9", payment.FactCaptured, "ch_1", "", 2000, 11), "!amount_conflict", "op-2", true, "", "f-1"},
+		"capture failed":                      {shop[:1], answer("op-2", payment.OutcomeFailed, "ch_1"), "capture_failed", "op-2", false, "", "f-1"},
+		"pending":                             {shop, answer("op-3", payment.OutcomePending, "re_1"), "operation_pending", "op-3", false, "r-op-3", ""},
+		"done":                                {shop, paid[3], "refunded", "op-3", false, "r-op-3", ""},
+		"done, from the object":               {append(shop[:3:3], answer("op-3", payment.OutcomePending, "re_1")), later("evt_9", done, "re_1", "", 1000, 20), "refunded", "op-3", true, "r-op-3", ""},
+		"done, and not known for what":        {shop, later("evt_9", done, "re_1", "", 1000, 20), "refunded", "", false, "", ""},
+		"matched":                             {append(shop[:3:3], later("evt_9", done, "re_1", "", 1000, 20)), answer("op-3", payment.OutcomeSucceeded, "re_1"), "operation_matched", "op-3", false, "r-op-3", ""},
+		"failed":                              {paid, later("evt_9", failed, "re_1", "op-3", 1000, 30), "refund_failed", "op-3", false, "r-op-3", ""},
+		"failed, from the object":             {paid, later("evt_9", failed, "re_1", "", 1000, 30), "refund_failed", "op-3", true, "r-op-3", ""},
+		"failed, naming the capture":          {paid, later("evt_9", failed, "re_1", "op-2", 1000, 30), "refund_failed", "op-3", true, "r-op-3", ""},
+		"back, from the object":               {paid, later("evt_9", reversed, "re_1", "", 1000, 30), "refund_reversed", "op-3", true, "r-op-3", ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := authorised(t, terms())
+			do(t, p, tt.given...)
+			events, err := payment.Decide(p, tt.when)
+			if got := verdict(events, err); got != tt.want {
+				t.Fatalf("gives %q, want %q", got, tt.want)
+			}
+			if r := reportOf(t, events); r.OperationID != tt.op || r.OperationInferred != tt.inferred || r.RefundID != tt.refund || r.FulfilmentID != tt.ship {
+				t.Errorf("operation %q (inferred: %t), refund %q, fulfilment %q", r.OperationID, r.OperationInferred, r.RefundID, r.FulfilmentID)
+			}
+		})
+	}
 }

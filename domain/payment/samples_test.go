@@ -59,7 +59,9 @@ func samples() []payment.Event {
 	conflict.Note, conflict.Total = domain.NewPersonal("Ada paid"), eur(2000)
 	offline := with(report(payment.FactCaptured, "ch_1", "op-2", 1000), func(r *payment.Report) {
 		r.Total, r.Final, r.Offline, r.Note = eur(1000), true, true, domain.NewPersonal("Ada Lovelace, by transfer")
+		r.FulfilmentID = "f-1"
 	})
+	paidBack := func(r *payment.Report) { r.OperationInferred, r.RefundID = true, "r-1" }
 	return []payment.Event{
 		payment.Initiated{Head: head, PaymentID: paymentID, Terms: t},
 		payment.AuthorisationRequested{Head: head, OperationID: "op-1", Amount: eur(3000)},
@@ -84,9 +86,9 @@ func samples() []payment.Event {
 		payment.Voided(report(payment.FactVoided, "vo_1", "op-4", 2000)),
 		payment.AuthorisationExpired(report(payment.FactAuthorisationExpired, "pi_1", "", 0)),
 		payment.RefundRequested{Head: head, OperationID: "op-5", RefundID: "r-1", Amount: eur(400), Override: true},
-		payment.Refunded(report(payment.FactRefunded, "re_1", "op-5", 400)),
-		payment.RefundReversed(with(report(payment.FactRefundReversed, "re_1", "op-5", 400), declined)),
-		payment.RefundFailed(with(report(payment.FactRefundFailed, "re_2", "op-6", 400), declined)),
+		payment.Refunded(with(report(payment.FactRefunded, "re_1", "op-5", 400), paidBack)),
+		payment.RefundReversed(with(with(report(payment.FactRefundReversed, "re_1", "op-5", 400), declined), paidBack)),
+		payment.RefundFailed(with(with(report(payment.FactRefundFailed, "re_2", "op-6", 400), declined), paidBack)),
 		payment.DisputeOpened(with(report(payment.FactDisputeOpened, "dp_1", "", 600), func(r *payment.Report) {
 			r.Code, r.EvidenceBy = "fraudulent", t0+9*day
 		})),
