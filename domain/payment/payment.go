@@ -42,6 +42,11 @@
 // They bind what may be asked for. What has happened at the gateway is a fact, and no rule refuses it: where it breaks
 // one, an [AnomalyDetected] follows.
 //
+// A clock that is wrong is believed. A dispute that was opened in the far future, by the word of the gateway, stays open
+// against all that it says of the time before. If an earlier word could close it, a dispute that was opened again would not be
+// one (P8); if the time at which a fact comes in corrected it, the order would matter (P6). A person closes it by
+// [CloseDispute], whatever the clocks say.
+//
 // The package calls no gateway, knows no cards, and decides nothing for the order: who asks for a capture, and when, is
 // the business of processes. Another attempt after a definite failure is another payment, or another operation if the
 // gateway says that trying again makes sense.

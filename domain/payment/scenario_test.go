@@ -288,6 +288,23 @@ func TestScenario52DisputeThenRefund(t *testing.T) {
 	holds(t, p, payment.StatusCaptured, 3000, 3000, 0, 0)
 }
 
+// TestDisputeFromTheFuture: no fact of the present ends it, in any order; a person does, and it stays closed.
+func TestDisputeFromTheFuture(t *testing.T) {
+	t.Parallel()
+	opened, closed := fact("evt_1", payment.FactDisputeOpened, "dp_1", "", 1000), fact("evt_2", payment.FactDisputeClosed, "dp_1", "", 0)
+	opened.OccurredAt, closed.DisputeOutcome = t0+9_999*day, payment.DisputeWon
+	for _, told := range [][]payment.Command{{opened, closed}, {closed, opened}} {
+		p := captured(t, 3000)
+		do(t, p, told...)
+		does(t, p, refund("op-3", 3000), "payment-disputed")
+		does(t, p, payment.CloseDispute{Target: to(9), DisputeRef: "dp_1", Outcome: payment.DisputeWon}, "dispute_closed")
+		again := fact("evt_3", payment.FactDisputeOpened, "dp_1", "", 1000)
+		again.OccurredAt = t0 + 10
+		does(t, p, again, "ignored:duplicate")
+		does(t, p, refund("op-3", 3000), "refund_requested")
+	}
+}
+
 // TestReconcile: what was missed is learnt, and what differs stands until a later snapshot agrees.
 func TestReconcile(t *testing.T) {
 	t.Parallel()
