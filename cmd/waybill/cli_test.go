@@ -130,12 +130,16 @@ func (x *examples) line(t *testing.T, e main.Example) string {
 	return s
 }
 
-// order places an order of one line, 1, of three mugs.
+// order places an order of one line, 1, of three units, which it receives before: there are more examples than demo stock.
 func (x *examples) order(t *testing.T) string {
 	t.Helper()
 	body := `{"channel":"web","currency":"EUR","payment_terms":{"kind":"on_account"},"lines":[{"line_id":"1","sku":"TEA-MINT","quantity":3,"unit_price":"1.00","total":{"minor":300,"currency":"EUR"}}],
 "totals":{"goods":{"minor":300,"currency":"EUR"},"grand":{"minor":300,"currency":"EUR"}}}`
-	status, answer, err := call(t.Context(), http.MethodPost, x.dev.base+"/v1/orders", x.dev.key(), body)
+	status, answer, err := call(t.Context(), http.MethodPost, x.dev.base+"/v1/stock/TEA-MINT/MAIN/receive", x.dev.key(), `{"quantity":3}`)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("receive: %d %s %v", status, answer, err)
+	}
+	status, answer, err = call(t.Context(), http.MethodPost, x.dev.base+"/v1/orders", x.dev.key(), body)
 	if err != nil || status != http.StatusCreated {
 		t.Fatalf("place: %d %s %v", status, answer, err)
 	}

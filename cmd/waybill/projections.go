@@ -292,7 +292,7 @@ func newProjectionsFlip(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "flip NAME VERSION",
 		Short:             "Make a version of a read model the one that readers see",
-		Example:           "  waybill projections flip order_list 1",
+		Example:           "  waybill projections flip order_list 2",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
