@@ -12,7 +12,7 @@ func refusalCodes() []string {
 		"insufficient-stock", "backorder-limit-reached", "reservation-conflict", "reservation-expired", "reservation-closed",
 		"unknown-reservation", "quantity-exceeds-reserved", "reservation-not-due", "movement-conflict", "safety-stock-exceeds-free",
 		"reservation-not-confirmed", "quantity-exceeds-unallocated", "allocation-conflict", "unknown-allocation",
-		"quantity-exceeds-allocated", "quantity-exceeds-on-hand", "quantity-exceeds-bucket", "restock-conflict",
+		"quantity-exceeds-allocated", "deallocation-conflict", "quantity-exceeds-on-hand", "quantity-exceeds-bucket", "restock-conflict",
 		"duplicate-source-ref", "duplicate-order-number", "claim-taken",
 	)
 }

@@ -23,6 +23,10 @@ func allocationRefusal(code string) (e Entry) {
 		e.Title = "More units than are allocated"
 		e.Means = "The fulfilment has values.allocated units of this reservation, and values.requested were asked for."
 		e.Do = "Ask for at most values.allocated."
+	case "deallocation-conflict":
+		e.Title = "Other units were taken back under the id"
+		e.Means = "values.taken units of the reservation were taken away from the fulfilment under values.deallocation_id already; values.released says whether they were given back."
+		e.Do = "Use a fresh deallocation id."
 	case "quantity-exceeds-on-hand":
 		e.Title = "More units than lie there"
 		e.Means = "By the books values.possible units lie there that can be sold."

@@ -27,11 +27,12 @@ type Allocate struct {
 // Deallocate takes units away from a fulfilment: they are confirmed again, and stay with their reservations.
 type Deallocate struct {
 	Key
-	OrderID      string
-	FulfilmentID string
-	Parts        []Part // of what is allocated to the fulfilment
-	Reason       string
-	Now          domain.Time
+	OrderID        string
+	FulfilmentID   string
+	DeallocationID string // of the report or the cancellation that caused it, unique in the fulfilment; makes a repeated one harmless
+	Parts          []Part // of what is allocated to the fulfilment
+	Reason         string
+	Now            domain.Time
 }
 
 // ReservationAllocated records units that belong to a fulfilment now.
@@ -44,20 +45,22 @@ type ReservationAllocated struct {
 
 // ReservationDeallocated records units that belong to no fulfilment any more.
 type ReservationDeallocated struct {
-	OrderID      string      `msgpack:"order_id,omitempty"`
-	FulfilmentID string      `msgpack:"fulfilment_id,omitempty"`
-	Parts        []Units     `msgpack:"parts,omitempty"`
-	Reason       string      `msgpack:"reason,omitempty"`
-	At           domain.Time `msgpack:"at"`
+	OrderID        string      `msgpack:"order_id,omitempty"`
+	FulfilmentID   string      `msgpack:"fulfilment_id,omitempty"`
+	DeallocationID string      `msgpack:"deallocation_id,omitempty"`
+	Parts          []Units     `msgpack:"parts,omitempty"`
+	Reason         string      `msgpack:"reason,omitempty"`
+	At             domain.Time `msgpack:"at"`
 }
 
 // AllocationReleased records units of a fulfilment that were given back by their order.
 type AllocationReleased struct {
-	OrderID      string         `msgpack:"order_id,omitempty"`
-	FulfilmentID string         `msgpack:"fulfilment_id,omitempty"`
-	Parts        []ReleasedPart `msgpack:"parts,omitempty"` // from stock, all of them
-	Reason       string         `msgpack:"reason,omitempty"`
-	At           domain.Time    `msgpack:"at"`
+	OrderID        string         `msgpack:"order_id,omitempty"`
+	FulfilmentID   string         `msgpack:"fulfilment_id,omitempty"`
+	DeallocationID string         `msgpack:"deallocation_id,omitempty"`
+	Parts          []ReleasedPart `msgpack:"parts,omitempty"` // from stock, all of them
+	Reason         string         `msgpack:"reason,omitempty"`
+	At             domain.Time    `msgpack:"at"`
 }
 
 // CommandType implements [Command].
@@ -172,15 +175,13 @@ func (e ReservationAllocated) apply(i *Item) {
 }
 
 func (c Deallocate) decide(i *Item) ([]Event, error) {
-	err := cmp.Or(
-		domain.CheckText("reason", c.Reason, maxText), domain.CheckID("fulfilment_id", c.FulfilmentID), checkParts(c.Parts),
-	)
-	if err != nil {
+	t := taking{orderID: c.OrderID, fulfilmentID: c.FulfilmentID, id: c.DeallocationID}
+	if err := cmp.Or(domain.CheckText("reason", c.Reason, maxText), t.check(), checkParts(c.Parts)); err != nil {
 		return nil, err
 	}
 	var parts []Units
 	for _, p := range c.Parts {
-		r, quantity, err := i.takeBack(c.OrderID, c.FulfilmentID, p)
+		r, quantity, err := i.takeBack(t, p)
 		if err != nil {
 			return nil, err
 		}
@@ -192,30 +193,8 @@ func (c Deallocate) decide(i *Item) ([]Event, error) {
 		return nil, nil
 	}
 	return []Event{ReservationDeallocated{
-		OrderID: c.OrderID, FulfilmentID: c.FulfilmentID, Parts: parts, Reason: c.Reason, At: c.Now,
+		OrderID: c.OrderID, FulfilmentID: c.FulfilmentID, DeallocationID: c.DeallocationID, Parts: parts, Reason: c.Reason, At: c.Now,
 	}}, nil
-}
-
-// takeBack returns how many units p takes away from a fulfilment.
-func (i *Item) takeBack(orderID, fulfilmentID string, p Part) (*Reservation, int64, error) {
-	r, ok := i.open[p.ReservationID]
-	if !ok {
-		return nil, 0, cmp.Or(i.ended(p.ReservationID), error(UnknownReservation{ReservationID: p.ReservationID, OrderID: orderID}))
-	}
-	if r.OrderID != orderID {
-		return nil, 0, UnknownReservation{ReservationID: p.ReservationID, OrderID: orderID}
-	}
-	a := r.allocation(fulfilmentID)
-	if a == nil {
-		return nil, 0, UnknownAllocation{ReservationID: p.ReservationID, FulfilmentID: fulfilmentID}
-	}
-	quantity := cmp.Or(p.Quantity, max(a.Open-p.Keep, 0))
-	if quantity > a.Open {
-		return nil, 0, QuantityExceedsAllocated{
-			ReservationID: r.ID, FulfilmentID: fulfilmentID, Requested: quantity, Allocated: a.Open,
-		}
-	}
-	return r, quantity, nil
 }
 
 func (e ReservationDeallocated) count(s *Sums) {
@@ -225,32 +204,13 @@ func (e ReservationDeallocated) count(s *Sums) {
 }
 
 func (e ReservationDeallocated) apply(i *Item) {
+	id := strings.Clone(e.DeallocationID)
 	for _, p := range e.Parts {
 		if r, ok := i.open[p.ReservationID]; ok {
-			i.change(r, e.At, StateReleased, func() { r.unallocate(e.FulfilmentID, p.Quantity) })
+			i.change(r, e.At, StateReleased, func() { r.take(e.FulfilmentID, Taken{ID: id, Quantity: p.Quantity}) })
 		}
 	}
 	i.UpdatedAt = e.At
-}
-
-// unallocate takes units off what is allocated of r to a fulfilment.
-func (r *Reservation) unallocate(fulfilmentID string, quantity int64) {
-	r.Allocated -= quantity
-	if a := r.allocation(fulfilmentID); a != nil {
-		a.Open -= quantity
-	}
-}
-
-// releaseAllocated is [Item.release] for units that are allocated to a fulfilment.
-func (i *Item) releaseAllocated(orderID, fulfilmentID string, p Part) (ReleasedPart, error) {
-	if closed, ok := i.closed.find(p.ReservationID); ok && closed.OrderID == orderID && closed.State == StateReleased && p.Quantity == 0 {
-		return ReleasedPart{}, nil
-	}
-	r, quantity, err := i.takeBack(orderID, fulfilmentID, p)
-	if err != nil {
-		return ReleasedPart{}, err
-	}
-	return ReleasedPart{ReservationID: r.ID, FromStock: quantity, Closed: quantity == r.Quantity()}, nil
 }
 
 func (e AllocationReleased) count(s *Sums) {
@@ -261,11 +221,12 @@ func (e AllocationReleased) count(s *Sums) {
 }
 
 func (e AllocationReleased) apply(i *Item) {
+	id := strings.Clone(e.DeallocationID)
 	for _, p := range e.Parts {
 		if r, ok := i.open[p.ReservationID]; ok {
 			i.change(r, e.At, StateReleased, func() {
 				r.FromStock -= p.FromStock
-				r.unallocate(e.FulfilmentID, p.FromStock)
+				r.take(e.FulfilmentID, Taken{ID: id, Released: true, Quantity: p.FromStock})
 			})
 		}
 	}

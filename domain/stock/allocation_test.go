@@ -14,16 +14,21 @@ func allocate(order, fulfilment, id string, quantity int64) stock.Allocate {
 	}
 }
 
-func deallocate(order, fulfilment, id string, quantity int64) stock.Deallocate {
+func deallocate(order, fulfilment, deallocation, id string, quantity int64) stock.Deallocate {
 	return stock.Deallocate{
-		Key: shirt, OrderID: order, FulfilmentID: fulfilment, Parts: []stock.Part{{ReservationID: id, Quantity: quantity}}, Now: t0 + 50,
+		Key: shirt, OrderID: order, FulfilmentID: fulfilment, DeallocationID: deallocation,
+		Parts: []stock.Part{{ReservationID: id, Quantity: quantity}}, Now: t0 + 50,
 	}
 }
 
-func release(order, fulfilment, id string, quantity int64) stock.Release {
-	return stock.Release{
-		Key: shirt, OrderID: order, FulfilmentID: fulfilment, Parts: []stock.Part{{ReservationID: id, Quantity: quantity}}, Now: t0 + 50,
-	}
+func release(order, id string, quantity int64) stock.Release {
+	return stock.Release{Key: shirt, OrderID: order, Parts: []stock.Part{{ReservationID: id, Quantity: quantity}}, Now: t0 + 50}
+}
+
+func recall(order, fulfilment, deallocation, id string, quantity int64) stock.Release {
+	c := release(order, id, quantity)
+	c.FulfilmentID, c.DeallocationID = fulfilment, deallocation
+	return c
 }
 
 func issue(order, fulfilment, movement, id string, quantity int64) stock.Issue {
@@ -50,7 +55,7 @@ func allocatedItem(t *testing.T, state string) *stock.Item {
 		do(t, i, issue("o1", "f1", "p0", "r1", 1))
 	case "taken back":
 		do(t, i, allocate("o1", "f1", "r1", 2))
-		do(t, i, deallocate("o1", "f1", "r1", 0))
+		do(t, i, deallocate("o1", "f1", "d0", "r1", 0))
 	case "issued":
 		do(t, i, allocate("o1", "f1", "r1", 3))
 		do(t, i, issue("o1", "f1", "p0", "r1", 3))
@@ -104,8 +109,8 @@ func TestEveryAllocationInEveryState(t *testing.T) {
 				reserve("o1", t0+50, ask("r1", 3)),
 				stock.Confirm{Key: shirt, OrderID: "o1", ReservationIDs: []string{"r1"}, Now: t0 + 50},
 				allocate("o1", "f1", "r1", 2), allocate("o1", "f2", "r1", 1), allocate("o1", "f3", "r1", 4),
-				deallocate("o1", "f1", "r1", 0), deallocate("o1", "f1", "r1", 1), deallocate("o1", "f1", "r1", 3), deallocate("o1", "f9", "r1", 0),
-				release("o1", "f1", "r1", 0), release("o1", "f1", "r1", 3), release("o1", "", "r1", 0), release("o1", "", "r1", 1),
+				deallocate("o1", "f1", "d1", "r1", 0), deallocate("o1", "f1", "d1", "r1", 1), deallocate("o1", "f1", "d1", "r1", 3), deallocate("o1", "f9", "d1", "r1", 0),
+				recall("o1", "f1", "d1", "r1", 0), recall("o1", "f1", "d1", "r1", 3), release("o1", "r1", 0), release("o1", "r1", 1),
 				issue("o1", "f1", "p1", "r1", 1), issue("o1", "f1", "p1", "r1", 4),
 				stock.Expire{Key: shirt, ReservationIDs: []string{"r1"}, Now: t0 + 50},
 			}
@@ -143,15 +148,15 @@ func TestTransitions(t *testing.T) {
 		"confirmed":       {[]stock.Command{ten, make3, firm}, want{stock.StateConfirmed, 3, 0, 0, 10, 3, 0, 7}},
 		"part allocated":  {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2)}, want{stock.StateConfirmed, 1, 2, 0, 10, 3, 0, 7}},
 		"all allocated":   {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2), allocate("o1", "f2", "r1", 1)}, want{stock.StateAllocated, 0, 3, 0, 10, 3, 0, 7}},
-		"some taken back": {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 3), deallocate("o1", "f1", "r1", 1)}, want{stock.StateConfirmed, 1, 2, 0, 10, 3, 0, 7}},
+		"some taken back": {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 3), deallocate("o1", "f1", "d1", "r1", 1)}, want{stock.StateConfirmed, 1, 2, 0, 10, 3, 0, 7}},
 		"some issued":     {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 3), issue("o1", "f1", "p1", "r1", 1)}, want{stock.StateAllocated, 0, 2, 0, 9, 2, 0, 7}},
 		"all issued":      {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 3), issue("o1", "f1", "p1", "r1", 3)}, want{stock.StateNone, 0, 0, 0, 7, 0, 0, 7}},
 		"issued again":    {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 3), issue("o1", "f1", "p1", "r1", 1), issue("o1", "f1", "p1", "r1", 1)}, want{stock.StateAllocated, 0, 2, 0, 9, 2, 0, 7}},
 		"unallocated, and issued all the same": {
 			[]stock.Command{ten, make3, firm, issue("o1", "f1", "p1", "r1", 2)}, want{stock.StateConfirmed, 3, 0, 0, 8, 3, 0, 5},
 		},
-		"some released by the fulfilment": {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2), release("o1", "f1", "r1", 1)}, want{stock.StateConfirmed, 1, 1, 0, 10, 2, 0, 8}},
-		"the rest released":               {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2), release("o1", "", "r1", 0)}, want{stock.StateAllocated, 0, 2, 0, 10, 2, 0, 8}},
+		"some released by the fulfilment": {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2), recall("o1", "f1", "d1", "r1", 1)}, want{stock.StateConfirmed, 1, 1, 0, 10, 2, 0, 8}},
+		"the rest released":               {[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 2), release("o1", "r1", 0)}, want{stock.StateAllocated, 0, 2, 0, 10, 2, 0, 8}},
 		"kept units count issued ones": {
 			[]stock.Command{ten, make3, firm, allocate("o1", "f1", "r1", 1), issue("o1", "f1", "p1", "r1", 1), stock.Release{Key: shirt, OrderID: "o1", Parts: []stock.Part{{ReservationID: "r1", Keep: 2}}, Now: t0 + 50}},
 			want{stock.StateConfirmed, 1, 0, 0, 9, 1, 0, 8},
@@ -339,7 +344,7 @@ func TestAllocationsAreBounded(t *testing.T) {
 	for n := range stock.MaxAllocations {
 		f := fmt.Sprint("f", n)
 		do(t, i, allocate("o1", f, "r1", 1))
-		do(t, i, deallocate("o1", f, "r1", 0))
+		do(t, i, deallocate("o1", f, "d1", "r1", 0))
 	}
 	if got := verdict(stock.Decide(i, allocate("o1", "last", "r1", 1))); got != "limit-exceeded" {
 		t.Errorf("one more: %s", got)

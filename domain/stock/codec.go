@@ -61,7 +61,7 @@ const (
 )
 
 // SnapshotSchema numbers the form of [EncodeSnapshot]. It changes whenever [Item], or what apply does, changes.
-const SnapshotSchema = 3
+const SnapshotSchema = 4
 
 // Encode returns the stored form of e. Equal events give equal bytes.
 func Encode(e Event) (typ string, schema int16, data []byte, err error) {

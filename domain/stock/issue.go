@@ -132,8 +132,12 @@ func (e Issued) apply(i *Item) {
 		if r, ok := i.open[p.ReservationID]; ok && p.Quantity > 0 {
 			i.change(r, e.At, StateIssued, func() {
 				r.FromStock -= p.Quantity
+				r.Allocated -= p.Quantity
 				r.Issued += p.Quantity
-				r.unallocate(e.FulfilmentID, p.Quantity)
+				if a := r.allocation(e.FulfilmentID); a != nil {
+					a.Open -= p.Quantity
+					a.Issued += p.Quantity
+				}
 			})
 			if r.Quantity() > 0 {
 				i.rememberWith(r, m)

@@ -68,9 +68,11 @@ type Reservation struct {
 
 // Allocation is what a fulfilment was given of a reservation.
 type Allocation struct {
-	FulfilmentID string `msgpack:"fulfilment_id,omitempty"`
-	Asked        int64  `msgpack:"asked"` // units it was made for
-	Open         int64  `msgpack:"open"`  // units that are neither issued nor given back; 0 when it has ended
+	FulfilmentID string  `msgpack:"fulfilment_id,omitempty"`
+	Asked        int64   `msgpack:"asked"`            // units it was made for
+	Open         int64   `msgpack:"open"`             // units that are neither issued nor taken back; 0 when it has ended
+	Issued       int64   `msgpack:"issued,omitempty"` // units that have left with the fulfilment
+	Taken        []Taken `msgpack:"taken,omitempty"`  // how the others were taken back, in order
 }
 
 // Quantity returns the open units.
@@ -81,9 +83,13 @@ func (r *Reservation) Unallocated() int64 { return r.FromStock - r.Allocated }
 
 // allocation returns what was allocated of r to a fulfilment, nil if nothing ever was.
 func (r *Reservation) allocation(fulfilmentID string) *Allocation {
-	for n := range r.Allocations {
-		if r.Allocations[n].FulfilmentID == fulfilmentID {
-			return &r.Allocations[n]
+	return allocationOf(r.Allocations, fulfilmentID)
+}
+
+func allocationOf(as []Allocation, fulfilmentID string) *Allocation {
+	for n := range as {
+		if as[n].FulfilmentID == fulfilmentID {
+			return &as[n]
 		}
 	}
 	return nil
@@ -93,6 +99,9 @@ func (r *Reservation) allocation(fulfilmentID string) *Allocation {
 func (r *Reservation) public() Reservation {
 	c := *r
 	c.Allocations, c.Issues = slices.Clone(r.Allocations), slices.Clone(r.Issues)
+	for n := range c.Allocations {
+		c.Allocations[n].Taken = slices.Clone(c.Allocations[n].Taken)
+	}
 	c.place, c.older, c.newer = 0, nil, nil
 	return c
 }
@@ -129,6 +138,8 @@ type Closed struct {
 	OrderID string      `msgpack:"order_id,omitempty"`
 	State   State       `msgpack:"state"` // StateReleased, StateExpired or StateIssued: how its last units ended
 	At      domain.Time `msgpack:"at"`
+
+	Allocations []Allocation `msgpack:"allocations,omitempty"` // those that units were taken of
 }
 
 // Sums are what an item counts. Every event says by its count method what it means for them, so that a decision knows
@@ -255,7 +266,7 @@ func (i *Item) close(r *Reservation, how State, at domain.Time) {
 	for _, m := range r.Issues {
 		i.rememberIssue(m)
 	}
-	i.closed.add(r.ID, Closed{ID: r.ID, OrderID: r.OrderID, State: how, At: at}, ClosedMemory, closedID)
+	i.closed.add(r.ID, Closed{ID: r.ID, OrderID: r.OrderID, State: how, At: at, Allocations: r.remembered()}, ClosedMemory, closedID)
 }
 
 // queueOf returns where r stands in line, nil if it stands in none.

@@ -148,6 +148,10 @@ func drawCommand(t *rapid.T, i *stock.Item, n int, now domain.Time) stock.Comman
 	movement := fmt.Sprint("m", rapid.IntRange(n/2, n).Draw(t, "movement"))
 	bucket := rapid.SampledFrom([]stock.Bucket{stock.BucketDamaged, stock.BucketQualityControl, stock.BucketOther}).Draw(t, "bucket")
 	part := []stock.Part{{ReservationID: id, Quantity: quantity / 4}}
+	if quantity < 4 {
+		part[0].Keep = quantity
+	}
+	deallocation := fmt.Sprint("d", rapid.IntRange(n/2, n).Draw(t, "deallocation"))
 	units := []stock.Units{{ReservationID: id, Quantity: 1 + quantity/4}}
 	switch rapid.IntRange(0, 34).Draw(t, "command") {
 	case 0, 1:
@@ -187,9 +191,9 @@ func drawCommand(t *rapid.T, i *stock.Item, n int, now domain.Time) stock.Comman
 	case 19, 20, 21, 29:
 		return stock.Allocate{Key: shirt, OrderID: order, FulfilmentID: fulfilment, Parts: units, Now: now}
 	case 22, 34:
-		return stock.Deallocate{Key: shirt, OrderID: order, FulfilmentID: fulfilment, Parts: part, Now: now}
+		return stock.Deallocate{Key: shirt, OrderID: order, FulfilmentID: fulfilment, DeallocationID: deallocation, Parts: part, Now: now}
 	case 23:
-		return stock.Release{Key: shirt, OrderID: order, FulfilmentID: fulfilment, Parts: part, Now: now}
+		return stock.Release{Key: shirt, OrderID: order, FulfilmentID: fulfilment, DeallocationID: deallocation, Parts: part, Now: now}
 	case 24, 30, 31, 32:
 		return stock.Issue{Key: shirt, OrderID: order, FulfilmentID: fulfilment, MovementID: movement, Parts: units, Now: now}
 	case 25:

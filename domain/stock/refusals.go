@@ -244,6 +244,25 @@ func (r QuantityExceedsAllocated) Error() string {
 // RefusalCode implements [domain.Refusal].
 func (QuantityExceedsAllocated) RefusalCode() string { return "quantity-exceeds-allocated" }
 
+// DeallocationConflict refuses to take units away from a fulfilment under an id that stands for other units, or for the other
+// way of taking them.
+type DeallocationConflict struct {
+	ReservationID  string `json:"reservation_id"`
+	FulfilmentID   string `json:"fulfilment_id"`
+	DeallocationID string `json:"deallocation_id"`
+	Taken          int64  `json:"taken"`    // units that were taken under the id
+	Released       bool   `json:"released"` // whether they were given back, and not only confirmed again
+}
+
+// Error implements error.
+func (r DeallocationConflict) Error() string {
+	return fmt.Sprintf("deallocation %s has taken %d units of reservation %s away from fulfilment %s already",
+		r.DeallocationID, r.Taken, r.ReservationID, r.FulfilmentID)
+}
+
+// RefusalCode implements [domain.Refusal].
+func (DeallocationConflict) RefusalCode() string { return "deallocation-conflict" }
+
 // QuantityExceedsOnHand refuses to make more units unavailable than lie there and can be sold. If there are more, count.
 type QuantityExceedsOnHand struct {
 	SKU       string `json:"sku"`

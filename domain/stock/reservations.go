@@ -35,11 +35,12 @@ type Part struct {
 // belong to their fulfilment, and stay, unless it is named: then its units are given back, and no others.
 type Release struct {
 	Key
-	OrderID      string
-	FulfilmentID string // "" for units that belong to no fulfilment
-	Parts        []Part
-	Reason       string
-	Now          domain.Time
+	OrderID        string
+	FulfilmentID   string // "" for units that belong to no fulfilment
+	DeallocationID string // see [Deallocate]; "" without a fulfilment
+	Parts          []Part
+	Reason         string
+	Now            domain.Time
 }
 
 // Expire ends held reservations whose time is over: the named ones, or the earliest [ExpiryBatch] if none is named. A named
@@ -209,11 +210,14 @@ func (c Release) decide(i *Item) ([]Event, error) {
 		return nil, err
 	}
 	release := func(p Part) (ReleasedPart, error) { return i.release(c.OrderID, p) }
-	if c.FulfilmentID != "" {
-		if err := domain.CheckID("fulfilment_id", c.FulfilmentID); err != nil {
+	switch t := (taking{orderID: c.OrderID, fulfilmentID: c.FulfilmentID, id: c.DeallocationID, released: true}); {
+	case c.FulfilmentID != "":
+		if err := t.check(); err != nil {
 			return nil, err
 		}
-		release = func(p Part) (ReleasedPart, error) { return i.releaseAllocated(c.OrderID, c.FulfilmentID, p) }
+		release = func(p Part) (ReleasedPart, error) { return i.releaseAllocated(t, p) }
+	case c.DeallocationID != "":
+		return nil, domain.InvalidField{Field: "deallocation_id", Reason: "stands without a fulfilment"}
 	}
 	var parts []ReleasedPart
 	for _, p := range c.Parts {
@@ -230,7 +234,9 @@ func (c Release) decide(i *Item) ([]Event, error) {
 	}
 	var e Event = ReservationReleased{OrderID: c.OrderID, Parts: parts, Reason: c.Reason, At: c.Now}
 	if c.FulfilmentID != "" {
-		e = AllocationReleased{OrderID: c.OrderID, FulfilmentID: c.FulfilmentID, Parts: parts, Reason: c.Reason, At: c.Now}
+		e = AllocationReleased{
+			OrderID: c.OrderID, FulfilmentID: c.FulfilmentID, DeallocationID: c.DeallocationID, Parts: parts, Reason: c.Reason, At: c.Now,
+		}
 	}
 	return i.settle(c.Now, FactFill, []Event{e}), nil
 }

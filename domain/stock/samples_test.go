@@ -45,10 +45,10 @@ func samples() []stock.Event {
 		stock.BackorderFilled{OrderID: "o2", ReservationID: "o2:1:1", Quantity: 3, Waiting: 1, At: t0 + 117},
 		stock.ReservationAllocated{OrderID: "o2", FulfilmentID: "f1", Parts: []stock.Units{{ReservationID: "o2:1:1", Quantity: 5}}, At: t0 + 118},
 		stock.ReservationDeallocated{
-			OrderID: "o2", FulfilmentID: "f1", Parts: []stock.Units{{ReservationID: "o2:1:1", Quantity: 1}}, Reason: "short", At: t0 + 119,
+			OrderID: "o2", FulfilmentID: "f1", DeallocationID: "d1", Parts: []stock.Units{{ReservationID: "o2:1:1", Quantity: 1}}, Reason: "short", At: t0 + 119,
 		},
 		stock.AllocationReleased{
-			OrderID: "o2", FulfilmentID: "f1", Parts: []stock.ReleasedPart{{ReservationID: "o2:1:1", FromStock: 1}}, Reason: "recalled", At: t0 + 120,
+			OrderID: "o2", FulfilmentID: "f1", DeallocationID: "d2", Parts: []stock.ReleasedPart{{ReservationID: "o2:1:1", FromStock: 1}}, Reason: "recalled", At: t0 + 120,
 		},
 		stock.Issued{
 			MovementID: "p1", OrderID: "o2", FulfilmentID: "f1",

@@ -86,10 +86,15 @@ func TestScenario12DoubleRelease(t *testing.T) {
 	t.Parallel()
 	i := item(t, "confirmed")
 	do(t, i, allocate("o1", "f1", "r1", 2))
-	do(t, i, release("o1", "f1", "r1", 2))
-	do(t, i, release("o1", "", "r1", 1))
+	do(t, i, recall("o1", "f1", "d1", "r1", 2))
+	do(t, i, release("o1", "r1", 1))
 	before := snapshotOf(t, i)
-	for _, c := range []stock.Command{release("o1", "f1", "r1", 2), release("o1", "", "r1", 1), deallocate("o1", "f1", "r1", 2)} {
+	if got := verdict(stock.Decide(i, recall("o1", "f1", "d1", "r1", 2))); got != "done" {
+		t.Errorf("the same again: %s", got)
+	}
+	for _, c := range []stock.Command{
+		recall("o1", "f1", "d2", "r1", 2), release("o1", "r1", 1), deallocate("o1", "f1", "d2", "r1", 2),
+	} {
 		if got := verdict(stock.Decide(i, c)); got != "reservation-closed" {
 			t.Errorf("%+v: %s", c, got)
 		}
@@ -179,8 +184,8 @@ func TestScenario15LocationReRoute(t *testing.T) {
 	do(t, l1, stock.Confirm{Key: shirt, OrderID: "o1", ReservationIDs: []string{first}, Now: t0})
 	do(t, l1, allocate("o1", "f1", first, 2))
 
-	do(t, l1, deallocate("o1", "f1", first, 1))
-	do(t, l1, release("o1", "", first, 1))
+	do(t, l1, deallocate("o1", "f1", "d1", first, 1))
+	do(t, l1, release("o1", first, 1))
 	do(t, l2, at(reserve("o1", t0, ask(second, 1))))
 	do(t, l2, at(stock.Confirm{Key: shirt, OrderID: "o1", ReservationIDs: []string{second}, Now: t0}))
 	do(t, l2, at(allocate("o1", "f2", second, 1)))

@@ -56,21 +56,22 @@ import (
 
 // Limits of one item.
 const (
-	MaxQuantity     = 1_000_000_000_000 // units of one movement, of what is on hand, and of what is claimed
-	MaxReservations = 1_000             // reservations named by one command
-	ExpiryBatch     = 256               // lapsed reservations that an [Expire] without names ends
-	SpareExpiry     = 2                 // lapsed reservations that another command expires without needing their units
-	FactExpiry      = 1_000             // lapsed reservations that a physical fact expires at most
-	SpareFill       = 1                 // waiting reservations that are filled by a command that an order sends to all its items at once
-	FactFill        = 1_000             // waiting reservations that any other command fills at most
-	MaxVictims      = 100               // reservations that are proposed to give up units that are not there
-	MaxAllocations  = 100               // fulfilments that one reservation is ever allocated to
-	MaxUnits        = 1_000             // units that one command brings back
-	ClosedMemory    = 4_096             // closed reservations that are remembered
-	MovementMemory  = 1_024             // movements that are remembered, issues not among them
-	IssuesOfOne     = 1_000             // issues that an open reservation remembers, whatever else is issued
-	IssueMemory     = 4_096             // issues that are remembered without an open reservation
-	RestockMemory   = 4_096             // units brought back that are remembered
+	MaxQuantity      = 1_000_000_000_000 // units of one movement, of what is on hand, and of what is claimed
+	MaxReservations  = 1_000             // reservations named by one command
+	ExpiryBatch      = 256               // lapsed reservations that an [Expire] without names ends
+	SpareExpiry      = 2                 // lapsed reservations that another command expires without needing their units
+	FactExpiry       = 1_000             // lapsed reservations that a physical fact expires at most
+	SpareFill        = 1                 // waiting reservations that are filled by a command that an order sends to all its items at once
+	FactFill         = 1_000             // waiting reservations that any other command fills at most
+	MaxVictims       = 100               // reservations that are proposed to give up units that are not there
+	MaxAllocations   = 100               // fulfilments that one reservation is ever allocated to
+	MaxDeallocations = 100               // times that units of one allocation are taken back
+	MaxUnits         = 1_000             // units that one command brings back
+	ClosedMemory     = 4_096             // closed reservations that are remembered
+	MovementMemory   = 1_024             // movements that are remembered, issues not among them
+	IssuesOfOne      = 1_000             // issues that an open reservation remembers, whatever else is issued
+	IssueMemory      = 4_096             // issues that are remembered without an open reservation
+	RestockMemory    = 4_096             // units brought back that are remembered
 )
 
 // streamPrefix begins the name of every stream of an item.

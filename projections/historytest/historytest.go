@@ -284,12 +284,12 @@ func (l *Log) fulfil(key stock.Key, r *stock.Reservation) stock.Command {
 		}, Now: l.now()}
 	}
 	fulfilment := r.Allocations[l.rng.IntN(len(r.Allocations))].FulfilmentID
-	part := []stock.Part{{ReservationID: r.ID, Quantity: quantity - 1}}
+	part, cause := []stock.Part{{ReservationID: r.ID, Quantity: quantity - 1}}, "d"+strconv.Itoa(l.serial)
 	switch l.rng.IntN(6) {
 	case 0:
-		return stock.Deallocate{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, Parts: part, Reason: "short", Now: l.now()}
+		return stock.Deallocate{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, DeallocationID: cause, Parts: part, Reason: "short", Now: l.now()}
 	case 1:
-		return stock.Release{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, Parts: part, Reason: "recalled", Now: l.now()}
+		return stock.Release{Key: key, OrderID: r.OrderID, FulfilmentID: fulfilment, DeallocationID: cause, Parts: part, Reason: "recalled", Now: l.now()}
 	case 2:
 		return stock.Restock{Key: key, OrderID: r.OrderID, ReturnID: "ret" + r.ID, UnitIDs: []string{strconv.Itoa(l.rng.IntN(3))}, Bucket: l.bucket(), Now: l.now()}
 	}
