@@ -52,19 +52,19 @@ func TestBugs(t *testing.T) {
 			t.Errorf("%s: no scenario shows it", b.Bug)
 		}
 	}
-	todo := make(chan scenario)
+	turns := make(chan scenario)
 	var wg sync.WaitGroup
 	for range together {
 		wg.Go(func() {
-			for s := range todo {
+			for s := range turns {
 				t.Run(string(s.bug), func(t *testing.T) { s.show(t) })
 			}
 		})
 	}
 	for _, s := range all {
-		todo <- s
+		turns <- s
 	}
-	close(todo)
+	close(turns)
 	wg.Wait()
 }
 
