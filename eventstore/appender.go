@@ -91,7 +91,8 @@ func (s *Postgres) Run(ctx context.Context) error {
 		}
 		answered := b.weight
 		s.queue.giveBack(b)
-		s.queue.gather(answered, took)
+		idle, total := patience(took)
+		s.queue.gather(answered, idle, total)
 	}
 }
 

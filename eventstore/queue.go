@@ -111,21 +111,29 @@ func (q *queue) take() *batch {
 	}
 }
 
+// patience is how long to gather after a commit that took a time: for one more event, and in all. Whoever misses the next
+// commit waits for two, so a small part of what the last one took is well spent; but one that had to be tried again while the
+// database was away says nothing about the next.
+func patience(took time.Duration) (idle, total time.Duration) {
+	const slow = 8 * time.Millisecond // no commit is worth more
+	took = min(took, slow)
+	return took / 8, took / 2
+}
+
 // gather lets the proposers of a batch that was just answered propose what they have next, so that it goes with the next
-// one: it yields until as many events have come as the batch had, or none has come for a while. Whoever misses the next
-// commit waits for two, so a small part of what the last one took is well spent.
-func (q *queue) gather(answered int, took time.Duration) {
+// one: it yields until as many events have come as the batch had, or none has come for idle, or total is over.
+func (q *queue) gather(answered int, idle, total time.Duration) {
 	began := time.Now() //nolint:forbidigo // measures a duration
 	before, came := q.waiting(), began
 	enough := before + answered
-	for now := began; now.Sub(came) < took/8 && now.Sub(began) < took/2; now = time.Now() { //nolint:forbidigo // measures a duration
+	for at := began; at.Sub(came) < idle && at.Sub(began) < total; at = time.Now() { //nolint:forbidigo // measures a duration
 		runtime.Gosched()
 		waiting := q.waiting()
 		if waiting >= enough {
 			return
 		}
 		if waiting > before {
-			before, came = waiting, now
+			before, came = waiting, at
 		}
 	}
 }

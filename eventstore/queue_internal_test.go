@@ -65,15 +65,27 @@ func TestGatherWaitsForAllWhoWereAnswered(t *testing.T) {
 	late := make(chan struct{})
 	time.AfterFunc(20*time.Millisecond, func() { put(8) })
 	time.AfterFunc(40*time.Millisecond, func() { put(4); close(late) })
-	q.gather(12, time.Minute)
+	q.gather(12, 10*time.Second, time.Minute)
 	if b := q.take(); len(b.items) != 16 {
 		t.Errorf("%d go together, want 16", len(b.items))
 	}
 	<-late
 	put(1)
-	q.gather(12, time.Millisecond)
+	q.gather(12, time.Millisecond, time.Second)
 	if b := q.take(); len(b.items) != 1 {
 		t.Errorf("%d go, want the one that is there", len(b.items))
+	}
+}
+
+// TestPatienceEnds: what waits after an outage does not wait for as long again, with a core that does nothing else.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]time.Duration{
+		0: 0, 800 * time.Microsecond: 100 * time.Microsecond, 2 * time.Millisecond: 250 * time.Microsecond, 30 * time.Second: time.Millisecond,
+	} {
+		if idle, total := patience(took); idle != want || total != 4*want {
+			t.Errorf("after %s it waits %s for one more and %s in all, want %s and %s", took, idle, total, want, 4*want)
+		}
 	}
 }
 
